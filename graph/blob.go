@@ -11,19 +11,18 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// IsArchived reports whether the blob under id has to be restored before anybody
-// can read it, as far as is known.
+// IsArchived reports whether the blob must be restored before it can be read, as far as is
+// known.
 func (g *Graph) IsArchived(id uint32) bool {
 	return g.StateAt(id) == walker.ManifestArchived || g.archived.Has(id) && !g.restored[id]
 }
 
-// maxArchiveLooks bounds how many archived blobs are looked at: each costs a
-// request. Of the others the storage class in the listing is believed.
-const maxArchiveLooks = 1000
+// maxArchiveLooks is the most archived blobs to recheck; each costs a request. For the
+// others, the storage class in the listing counts.
+const maxArchiveRechecks = 1000
 
-// archives looks which of the archived blobs that something names were
-// restored, since the last time.
-func (l looker) archives(ctx context.Context) error {
+// archives rechecks which of the archived blobs that something refers to were restored.
+func (l rechecker) archives(ctx context.Context) error {
 	g := l.g
 	if len(g.archived) == 0 {
 		return nil
@@ -41,8 +40,8 @@ func (l looker) archives(ctx context.Context) error {
 		}
 	}
 	slices.Sort(ids)
-	ids = ids[:min(len(ids), maxArchiveLooks-g.archiveLooks)]
-	g.archiveLooks += len(ids)
+	ids = ids[:min(len(ids), maxArchiveRechecks-g.archiveRechecks)]
+	g.archiveRechecks += len(ids)
 	key := func(i int) string { return g.BlobKey(ids[i]) }
 	return l.w.Recheck(ctx, len(ids), key, func(i int, look walker.Recheck) error {
 		if look.Err == nil && !look.Absent && !look.Archived {
@@ -52,10 +51,10 @@ func (l looker) archives(ctx context.Context) error {
 	})
 }
 
-// WellKnown are the bytes of the blobs that stand in countless images and that
-// their digests alone prove, by each algorithm that a registry serves: nothing, the
-// empty object that is the config of every OCI artifact without one, and the layer
-// of nothing that Docker's old builders made, 1,024 zeros packed by gzip.
+// WellKnown are the bytes of blobs that are in countless images and that their digests alone
+// prove, for each algorithm that a registry serves: no bytes, the empty object that is the
+// config of OCI artifacts without one, and the empty layer of Docker's old builders, 1,024
+// zeros packed by gzip.
 var WellKnown = func() map[layout.AnyDigest]string {
 	all := map[layout.AnyDigest]string{}
 	for _, body := range []string{
@@ -69,9 +68,9 @@ var WellKnown = func() map[layout.AnyDigest]string {
 	return all
 }()
 
-// ProvenBytes returns the bytes that a blob is proven to have though they aren't stored:
-// its digest alone tells them, or a manifest that needs it carries them. What is
-// stored in their place must be small enough to be kept in a journal.
+// ProvenBytes returns the bytes of a blob that isn't stored, if they are proven: by its
+// digest alone, or because a manifest contains them. A corrupt blob in its place must be
+// small enough for a journal.
 func (g *Graph) ProvenBytes(id uint32) (body string, proven bool) {
 	if g.Present(id) && g.SizeOf(id) > manifest.MaxInline {
 		return "", false
@@ -87,21 +86,21 @@ func (g *Graph) KnownCorrupt(id uint32) bool {
 	return g.BadHashes[id].State == walker.HashWrong || g.StoredState(id) == walker.ManifestCorrupt
 }
 
-// Uncertain reports whether nobody can say of a blob whether it is there and what
-// it holds: it could not be read, or was listed and then not found.
+// Uncertain reports whether it is unknown if a blob is there and what it contains: it could
+// not be read, or was listed and then not found.
 func (g *Graph) Uncertain(id uint32) bool {
 	state := g.StateAt(id)
 	return state == walker.ManifestUnreadable || state == walker.ManifestMissing && int(id) < g.Len() ||
 		g.BadHashes[id].State == walker.HashUnreadable || g.Unconfirmed[Ref{None, Link{Kind: layout.Blob, ID: id}}]
 }
 
-// BrokenState reports whether a manifest is there and can't be understood, so
-// that nobody knows what it needs.
+// BrokenState reports whether a manifest is there but can't be parsed, so that its references
+// are unknown.
 func BrokenState(s walker.ManifestState) bool {
 	return s == walker.ManifestCorrupt || s == walker.ManifestUnparsable || s == walker.ManifestArchived || s == walker.ManifestUnreadable
 }
 
-// DoubtOf says why the manifest under id isn't known, "" where it is.
+// DoubtOf returns why the manifest under id isn't known, "" if it is.
 func (g *Graph) DoubtOf(id uint32) string {
 	switch state := g.StateAt(id); state {
 	case walker.ManifestGood:
@@ -113,8 +112,8 @@ func (g *Graph) DoubtOf(id uint32) string {
 	}
 }
 
-// Blind reports whether something that could refer to any blob is unknown: then
-// nobody can say of a blob that nothing needs it.
+// Blind reports whether something that could refer to any blob is unknown: then no blob is an
+// orphan.
 func (g *Graph) Blind() bool {
 	if len(g.Unasked) > 0 {
 		return true
@@ -128,7 +127,7 @@ func (g *Graph) Blind() bool {
 		return true
 	}
 	for i := range g.Nodes {
-		// An archived manifest comes back, and needs then what it needs now.
+		// an archived manifest will be restored with its references
 		if state := g.Nodes[i].State; state == walker.ManifestUnreadable || state == walker.ManifestArchived {
 			return true
 		}
@@ -136,8 +135,7 @@ func (g *Graph) Blind() bool {
 	return false
 }
 
-// Covered reports whether a fault is known at key, or at a directory above it, which
-// says the same of all that is in it.
+// Covered reports whether there is a fault at key, or at a directory above it.
 func (g *Graph) Covered(key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if g.faulty[key] {

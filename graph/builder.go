@@ -10,11 +10,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Builder makes a graph of what the listings of a store yield: blobs, then links and all
-// else, then manifests. It amends it where a second look shows something else.
+// Builder makes a graph from the listings of a store: blobs, then links and all else, then
+// manifests. It amends the graph if a recheck shows something else.
 type Builder struct{ *Graph }
 
-// Blobs adds listed blobs; all of them before the first link.
+// Blobs adds listed blobs. All blobs come before the first link.
 func (g Builder) Blobs(blobs []walker.Blob) error {
 	for _, b := range blobs {
 		if b.Other != "" {
@@ -26,7 +26,7 @@ func (g Builder) Blobs(blobs []walker.Blob) error {
 	return nil
 }
 
-// SealBlobs gives out the ids. Which blobs are in grace is noted by id.
+// SealBlobs assigns the ids and records by id which blobs are in grace.
 func (g Builder) SealBlobs() error {
 	for i, name := range g.seal() {
 		id := g.First[256] + uint32(i)
@@ -44,8 +44,7 @@ func (g Builder) SealBlobs() error {
 	return nil
 }
 
-// AddManifest adds the outcome of reading the manifest under id, in place of
-// what was known of it.
+// AddManifest sets the result of reading the manifest under id.
 func (g Builder) AddManifest(id uint32, m walker.Manifest) {
 	if m.State != walker.ManifestMissing && m.State != walker.ManifestUnreadable && !g.Present(id) {
 		g.late[id] = m.Size
@@ -53,7 +52,7 @@ func (g Builder) AddManifest(id uint32, m walker.Manifest) {
 	g.addNode(id, m)
 }
 
-// addNode is addManifest, whether or not a blob is stored under the id.
+// addNode is AddManifest for any id, stored or not.
 func (g Builder) addNode(id uint32, m walker.Manifest) {
 	at := g.place(id, g.Len())
 	n := &g.Nodes[at]
@@ -82,7 +81,7 @@ func (g Builder) addNode(id uint32, m walker.Manifest) {
 	}
 }
 
-// repository returns the index of the repository, a new one at first sight.
+// repository returns the index of the repository, and adds it if it is new.
 func (g Builder) repository(name string) uint32 {
 	i, ok := g.RepoID[name]
 	if !ok {
@@ -189,12 +188,12 @@ func (g Builder) addAlias(r *Repository, l *walker.Link) {
 	g.note(r, Link{Kind: layout.LayerLink, ID: a.ID}, l)
 }
 
-// note keeps what is odd about a link's content, and forgets what was before.
+// note records what is wrong with a link's content, in place of what was recorded before.
 func (g Builder) note(r *Repository, p Link, l *walker.Link) {
 	if g.namesUnknown(l) {
 		r.Pinned = true
 	}
-	if l.State == walker.LinkArchived { // it may mean any manifest
+	if l.State == walker.LinkArchived { // it may have any target
 		r.Pinned, g.unreadLinks = true, true
 	}
 	if l.State == walker.LinkGood {
@@ -211,14 +210,14 @@ func (g Builder) note(r *Repository, p Link, l *walker.Link) {
 	r.Bad[p] = o
 }
 
-// namesUnknown reports whether a link names what is stored by an algorithm that
-// isn't known: that may be a manifest, and nobody can say what it needs.
+// namesUnknown reports whether a link's target has an unknown algorithm: it may be a manifest
+// with unknown references.
 func (g Builder) namesUnknown(l *walker.Link) bool {
 	unknown := func(d layout.AnyDigest) bool { return !d.Provable() }
 	return unknown(l.Target) || !l.IsAlias() && unknown(layout.AnyDigest{Other: l.Alias})
 }
 
-// addLayer puts a link into its place among the sorted ones.
+// addLayer inserts a link into the sorted ones.
 func (r *Repository) addLayer(id uint32, young bool) {
 	at, _ := slices.BinarySearch(r.Layers, NewLayerLink(id, false))
 	if !r.HasLayer(id) {
@@ -226,7 +225,7 @@ func (r *Repository) addLayer(id uint32, young bool) {
 	}
 }
 
-// addRevision puts a link into its place among the sorted ones.
+// addRevision inserts a link into the sorted ones.
 func (r *Repository) addRevision(id, modified uint32) {
 	at, ok := slices.BinarySearchFunc(r.Revisions, id, CompareRevision)
 	if !ok {
@@ -234,7 +233,7 @@ func (r *Repository) addRevision(id, modified uint32) {
 	}
 }
 
-// addHistory puts an entry of a tag's history into its place among the sorted ones.
+// addHistory inserts an entry of a tag's history into the sorted ones.
 func (r *Repository) addHistory(h HistoryEntry) {
 	at, ok := slices.BinarySearchFunc(r.History, h, func(a, b HistoryEntry) int {
 		return cmp.Or(cmp.Compare(a.Tag, b.Tag), cmp.Compare(a.ID, b.ID))
@@ -244,7 +243,7 @@ func (r *Repository) addHistory(h HistoryEntry) {
 	}
 }
 
-// SealLinks sorts the repositories and what they hold.
+// SealLinks sorts the repositories and their links.
 func (g Builder) SealLinks() {
 	slices.SortFunc(g.Repos, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range g.Repos {
@@ -261,7 +260,7 @@ func (g Builder) SealLinks() {
 
 func (r *Repository) seal() {
 	slices.Sort(r.Layers)
-	slices.Reverse(r.Layers) // of a link that was listed twice the young one is kept
+	slices.Reverse(r.Layers) // if a link was listed twice, keep the one in grace
 	r.Layers = slices.CompactFunc(r.Layers, func(a, b LayerLink) bool { return a.ID() == b.ID() })
 	slices.Reverse(r.Layers)
 	slices.SortFunc(r.Revisions, func(a, b Revision) int {
@@ -277,7 +276,7 @@ func (r *Repository) seal() {
 	r.Layers, r.Revisions, r.History = exact(r.Layers), exact(r.Revisions), exact(r.History)
 }
 
-// exact returns s in an array that is no larger than it need be.
+// exact returns s in an array without spare capacity.
 func exact[T any](s []T) []T {
 	if cap(s)-len(s) <= len(s)/8 {
 		return s
@@ -285,7 +284,7 @@ func exact[T any](s []T) []T {
 	return append(make([]T, 0, len(s)), s...)
 }
 
-// sealTags sorts the tags and renumbers what points to them.
+// sealTags sorts the tags and updates their indexes elsewhere.
 func (r *Repository) sealTags() {
 	order := make([]uint32, len(r.Tags))
 	for i := range order {
@@ -325,11 +324,11 @@ func (r *Repository) sealAliases() {
 	})
 }
 
-// pushes are the last blobs that were pushed to a store and a link with each, the
-// oldest first. The zero pair is none.
+// pushes are the last blobs that were pushed together with a link, oldest first. The zero
+// pair is none.
 type pushes [3]pair
 
-// pair is a blob and since when both it and a link to it have been there.
+// pair is a blob and the time since which both it and a link to it exist.
 type pair struct{ id, At uint32 }
 
 // note adds a link to id, by when it and the blob were written.
@@ -351,7 +350,7 @@ func (p *pushes) note(id, link, blob uint32) {
 	}
 }
 
-// dates are the first and the last of some times. The zero dates are none.
+// dates are the first and last of some times. The zero dates are of none.
 type dates struct{ First, Last uint32 }
 
 func (d *dates) Note(t uint32) {

@@ -13,18 +13,16 @@ import (
 	"regfsck/walker/layout"
 )
 
-// CacheState is a pull-through cache's scheduler-state.json that keeps the
-// registry from starting.
+// CacheState is a pull-through cache's scheduler-state.json with which no registry starts.
 type CacheState struct {
 	Item backend.Item
 	Why  string // a clause: what is wrong with it
 }
 
-// readCacheState reads the file in which a pull-through cache keeps when its
-// content expires, and returns what is bad about it; nil for nothing. A registry reads it
-// when it starts, and 2.8 and 3.1 end in a panic where it is no JSON. A registry at work
-// writes it anew now and then: what is bad is read twice, and believed only once it has not
-// changed for a while. An error is one of reading it.
+// readCacheState reads the file in which a pull-through cache stores when its content
+// expires, and returns what is wrong with it; nil for nothing. A registry reads it at its
+// start; 2.8 and 3.1 panic if it isn't JSON. A running registry overwrites it, so a bad file
+// is read twice and must not have changed for a while. An error is one of reading.
 func readCacheState(ctx context.Context, r backend.Reader, now time.Time) (bad *CacheState, err error) {
 	for range 2 {
 		item, err := r.Stat(ctx, layout.SchedulerKey)
@@ -33,7 +31,7 @@ func readCacheState(ctx context.Context, r backend.Reader, now time.Time) (bad *
 			why, err = parseCacheState(ctx, r)
 		}
 		switch {
-		case errors.Is(err, fs.ErrNotExist): // it was there just now
+		case errors.Is(err, fs.ErrNotExist): // it was removed since the listing
 			bad = &CacheState{Item: backend.Item{Modified: now.UnixNano()}}
 		case err != nil:
 			return bad, err
@@ -46,8 +44,8 @@ func readCacheState(ctx context.Context, r backend.Reader, now time.Time) (bad *
 	return bad, nil
 }
 
-// parseCacheState says why a registry could not take the file's content; nil if
-// it could. An error is one of reading it.
+// parseCacheState returns why a registry can't parse the file; nil if it can. err is an error
+// of reading.
 func parseCacheState(ctx context.Context, r backend.Reader) (why, err error) {
 	f, err := r.Open(ctx, layout.SchedulerKey)
 	if err != nil {
@@ -59,13 +57,13 @@ func parseCacheState(ctx context.Context, r backend.Reader) (why, err error) {
 	return why, read.err
 }
 
-// remembering is a reader that remembers an error.
+// remembering is a reader that keeps the error.
 type remembering struct {
 	r   io.Reader
 	err error
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (f *remembering) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
 	if err != nil && err != io.EOF {
@@ -74,9 +72,9 @@ func (f *remembering) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// CacheStateError is what a registry's scheduler says of its file, which is an
-// object with an entry for each thing that expires (registry/proxy/scheduler of
-// 2.8 and 3.1). It is read entry by entry: a large cache has a large file.
+// CacheStateError returns how a registry's scheduler fails to parse the file: it must be an
+// object with an entry for each thing that expires (registry/proxy/scheduler of 2.8 and 3.1).
+// It is parsed entry by entry, since it can be large.
 func CacheStateError(r io.Reader) error {
 	d := json.NewDecoder(r)
 	start, err := d.Token()
@@ -112,7 +110,7 @@ func CacheStateError(r io.Reader) error {
 	return ended(d)
 }
 
-// ended says whether nothing follows.
+// ended returns an error if more follows.
 func ended(d *json.Decoder) error {
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("something follows the JSON in it")

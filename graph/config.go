@@ -12,26 +12,25 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// configs finds what stands for a manifest of a repository as its config.
+// configs finds the configs of manifests of a repository.
 type configs struct {
 	g     *Graph
 	r     *Repository
-	found map[uint32]uint32 // by manifest, so that none is followed twice
+	found map[uint32]uint32 // by manifest
 }
 
-// ConfigsOf returns what finds the configs of a repository's manifests.
+// ConfigsOf returns a finder of the configs of a repository's manifests.
 func ConfigsOf(g *Graph, r *Repository) *configs {
 	return &configs{g, r, map[uint32]uint32{}}
 }
 
-// Of returns the id of the config of the image under id, of an index that of the
-// first image in it; none for none.
+// Of returns the id of an image's config, of an index that of its first image; None for none.
 func (c *configs) Of(id uint32) uint32 {
 	config, ok := c.found[id]
 	if ok {
 		return config
 	}
-	c.found[id] = None // so that a cycle ends
+	c.found[id] = None // ends cycles
 	config = None
 	for s := range c.g.In(c.r, id).Serves {
 		switch {
@@ -48,19 +47,17 @@ func (c *configs) Of(id uint32) uint32 {
 	return config
 }
 
-// Configs reads the configs of those digests, for what is shown of an image. What
-// could not be read says so in its State; so does "", which is missing.
+// Configs reads the configs with those digests. Errors are in their States; "" is missing.
 func (c *Scan) Configs(ctx context.Context, digests []string) ([]walker.Config, error) {
 	return details(ctx, digests, walker.Config{State: walker.ManifestMissing}, c.w.Configs)
 }
 
-// Describe reads the manifests of those digests once more, for what is shown of
-// them, and answers as Configs does.
+// Describe reads the manifests with those digests again, with the result as in Configs.
 func (c *Scan) Describe(ctx context.Context, digests []string) ([]walker.Details, error) {
 	return details(ctx, digests, walker.Details{State: walker.ManifestMissing}, c.w.Describe)
 }
 
-// details reads each digest once, however often it is asked for.
+// details reads each digest once.
 func details[T any](
 	ctx context.Context, digests []string, missing T,
 	read func(ctx context.Context, n int, digest func(int) layout.AnyDigest, each func(int, T) error) error,
@@ -87,15 +84,15 @@ func details[T any](
 	return all, err
 }
 
-// Object is a file that is about a digest: the blob itself, or a link to it.
+// Object is a blob or a link to it.
 type Object struct {
 	Key        string
 	Repository string // "" for the blob
 	Modified   time.Time
 }
 
-// ObjectsOf returns the files of the store that are about a digest, the newest first.
-// It looks at each, since a graph has no times of layer links.
+// ObjectsOf returns the files of a digest, newest first. It rechecks each, since a graph has
+// no times of layer links.
 func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 	d, ok := layout.ParseAnyDigest(digest)
 	if !ok {
@@ -104,7 +101,7 @@ func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 	places := []Object{{Key: d.BlobKey()}}
 	if id := c.Graph.KnownIDOf(digest); id != None {
 		for i := range c.Graph.Repos {
-			for _, s := range spotsOf(c.Graph, uint32(i), id) {
+			for _, s := range refsTo(c.Graph, uint32(i), id) {
 				places = append(places, Object{Key: c.Graph.KeyOf(s), Repository: c.Graph.Repos[i].Name})
 			}
 		}
@@ -123,9 +120,9 @@ func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 	return there, err
 }
 
-// spotsOf returns the links of a repository that name id by their paths, or, of
-// tags, that mean it.
-func spotsOf(g *Graph, repository, id uint32) (spots []Ref) {
+// refsTo returns the links of a repository whose path contains id, and the tags with this
+// target.
+func refsTo(g *Graph, repository, id uint32) (spots []Ref) {
 	r := &g.Repos[repository]
 	add := func(kind layout.Kind, tag uint32) {
 		spots = append(spots, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})

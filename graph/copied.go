@@ -8,18 +8,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// CopiedTag is a tag of a source that is a store.
+// CopiedTag is a tag of a source store.
 type CopiedTag struct {
 	Repository, Tag string
-	Digest          layout.AnyDigest // what it means there
+	Digest          layout.AnyDigest // its target there
 	Modified        int64            // of its current link there, nanoseconds since 1970
 }
 
-// Copied are the links of sources by which lost tags can come back.
+// Copied are the links of sources with which lost tags can be restored.
 type Copied struct {
-	Whole     bool                                  // whole repositories come back: manifests without a tag too
+	Whole     bool                                  // whole repositories are restored, with untagged manifests
 	Tags      []CopiedTag                           // each once
-	Revisions map[string]map[layout.AnyDigest]int64 // by repository and digest: when the link was written there, nanoseconds since 1970
+	Revisions map[string]map[layout.AnyDigest]int64 // by repository and digest: the link's time there, nanoseconds since 1970
 	Layers    map[string]map[layout.AnyDigest]bool  // of Whole: the layer links, by repository and digest
 }
 
@@ -28,16 +28,16 @@ func (c *Copied) HasLayer(repository string, d layout.AnyDigest) bool {
 	return c != nil && c.Layers[repository][d]
 }
 
-// Copy is a tag of a source, or a manifest without one, of a repository of the graph.
+// Copy is a tag or untagged manifest of a source, for a repository of the graph.
 type Copy struct {
 	Repo     uint32
-	ID       uint32 // what it means there
+	ID       uint32 // its target there
 	Tag      string // "" for none
 	Modified uint32 // of its current link there, seconds since 1970
 }
 
-// SealWithCopied is SealLinks, and gives the graph the repositories and the digests of the
-// tags that sources have and the store hasn't.
+// SealWithCopied is SealLinks, and adds the repositories and digests of the tags that sources
+// have and the store lacks.
 func (g Builder) SealWithCopied(c *Copied) {
 	if c == nil {
 		g.SealLinks()
@@ -68,8 +68,8 @@ func (g Builder) SealWithCopied(c *Copied) {
 	}
 }
 
-// Links reports whether a repository of a source has a revision link, and when it was
-// written there, in seconds since 1970.
+// Links reports whether a repository of a source has a revision link, and its time there, in
+// seconds since 1970.
 func (c *Copied) Links(repository string, d layout.AnyDigest) (modified uint32, ok bool) {
 	if c == nil {
 		return 0, false

@@ -10,18 +10,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Digests gives an id to each digest that anything in the store names: first to the
-// blobs that were listed, then to what only links and manifests name.
+// Digests assigns an id to each digest in the store: first to the listed blobs, then to those
+// that only links and manifests refer to.
 type Digests struct {
 	Table
-	Unlisted []layout.Digest          // digests that no listed blob has, by id less Table.Len()
+	Unlisted []layout.Digest          // digests without a listed blob, by id less Table.Len()
 	pastID   map[layout.Digest]uint32 // their ids
 	foreign  map[layout.Digest]uint32 // ids of digests by other algorithms, by the hash of their text
 	names    map[uint32]string        // the texts of those
 	late     map[uint32]int64         // blobs that appeared after the listing, with their sizes
 }
 
-// IDOf returns d's id, a new one if no blob was listed under it.
+// IDOf returns d's id, a new one if it has none.
 func (t *Digests) IDOf(d layout.Digest) uint32 {
 	if id, ok := t.find(d); ok {
 		return id
@@ -34,7 +34,7 @@ func (t *Digests) IDOf(d layout.Digest) uint32 {
 	return id
 }
 
-// KnownID returns d's id, none if nothing names it.
+// KnownID returns d's id, None if it has none.
 func (t *Digests) KnownID(d layout.Digest) uint32 {
 	if id, ok := t.find(d); ok {
 		return id
@@ -101,8 +101,8 @@ func (t *Digests) AnyOf(id uint32) layout.AnyDigest {
 // BlobKey returns the key of the bytes of any id.
 func (t *Digests) BlobKey(id uint32) string { return t.AnyOf(id).BlobKey() }
 
-// Provable reports whether bytes can be held against the digest of the id. What
-// can't be proven is present, never corrupt and never garbage.
+// Provable reports whether bytes can be compared with the digest. A blob that can't be
+// verified is never corrupt and never garbage.
 func (t *Digests) Provable(id uint32) bool {
 	return !t.IsForeign(id) || t.AnyOf(id).Provable()
 }
@@ -113,8 +113,8 @@ func (t *Digests) IsForeign(id uint32) bool {
 	return foreign
 }
 
-// digests returns the digests of ids. It may be called from any goroutine, also
-// while new ids are given out.
+// digests returns the digests of ids. It may be called from any goroutine, also while ids are
+// assigned.
 func (t *Digests) digests(ids []uint32) func(i int) layout.AnyDigest {
 	past, names := t.Unlisted, map[uint32]string{}
 	for _, id := range ids {
@@ -156,7 +156,7 @@ func (t *Digests) SizeOf(id uint32) int64 {
 	return t.late[id]
 }
 
-// ModifiedOf returns a blob's own time; zero where it wasn't listed.
+// ModifiedOf returns a blob's time; zero if it wasn't listed.
 func (t *Digests) ModifiedOf(id uint32) time.Time {
 	if int(id) < t.Len() {
 		return TimeOf(t.Modified[id])
@@ -175,7 +175,7 @@ func (t *Digests) CompareIDs(a, b uint32) int {
 	return cmp.Or(t.DigestOf(a).Compare(t.DigestOf(b)), cmp.Compare(t.names[a], t.names[b]))
 }
 
-// BytesOfLink is what a link takes whose content is the digest of its path.
+// BytesOfLink returns the bytes of a link whose content is the digest of its path.
 func (t *Digests) BytesOfLink(id uint32) int64 {
 	if name, foreign := t.names[id]; foreign {
 		return int64(len(name))
@@ -183,7 +183,7 @@ func (t *Digests) BytesOfLink(id uint32) int64 {
 	return LinkBytes
 }
 
-// EveryBlob are the ids of all blobs that are there.
+// EveryBlob yields the ids of all blobs of the store.
 func (t *Digests) EveryBlob() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		for id := range uint32(t.Len()) {

@@ -16,7 +16,7 @@ func (g Builder) Entry(e walker.Entry) error {
 		g.marker(e)
 		return nil
 	}
-	if e.Empty && e.Modified >= g.ownSince { // it was regfsck that emptied it
+	if e.Empty && e.Modified >= g.ownSince { // regfsck emptied it
 		e.Modified = 0
 	}
 	young := e.Kind != walker.EntryFault && g.Age.Covers(e.Modified)
@@ -30,7 +30,7 @@ func (g Builder) Entry(e walker.Entry) error {
 		g.multipart(e)
 		return nil
 	case walker.EntryEmpty:
-		if standing(e.Dir) {
+		if keptEmpty(e.Dir) {
 			return nil
 		}
 	case walker.EntryReserved:
@@ -52,7 +52,7 @@ func (g Builder) Entry(e walker.Entry) error {
 	return nil
 }
 
-// entryOf notes what an entry says about its repository.
+// entryOf records what an entry shows of its repository.
 func (g Builder) entryOf(r *Repository, e *walker.Entry, young bool) {
 	switch e.Dir {
 	case layout.DirRepository, layout.DirReserved, layout.DirOther:
@@ -70,11 +70,11 @@ func (g Builder) entryOf(r *Repository, e *walker.Entry, young bool) {
 	r.InGrace = r.InGrace || young
 	if e.Modified > g.ChangedFrom {
 		if e.Kind == walker.EntryEmpty {
-			g.recent[strings.Clone(e.Key)] = e.Modified
+			g.changedAt[strings.Clone(e.Key)] = e.Modified
 		}
 		if e.Tag != "" {
 			tag := layout.TagKey(e.Repository, e.Tag)
-			g.recent[tag] = max(g.recent[tag], e.Modified)
+			g.changedAt[tag] = max(g.changedAt[tag], e.Modified)
 		}
 	}
 	if e.Upload == "" || e.Kind != walker.EntryUpload && e.Kind != walker.EntryFault && !foreign {
@@ -99,14 +99,14 @@ func (g Builder) entryOf(r *Repository, e *walker.Entry, young bool) {
 	} else {
 		u.modified = max(u.modified, e.Modified)
 	}
-	if e.Kind == walker.EntryFault { // nobody can say how old it is
+	if e.Kind == walker.EntryFault { // its age is unknown
 		u.modified = math.MaxInt64
 	}
 }
 
-// standing reports whether a registry makes and keeps such a directory even while
-// it has nothing to put there, or whether its tag is a finding already.
-func standing(k layout.DirKind) bool {
+// keptEmpty reports whether a registry keeps such a directory when it is empty, or its tag
+// has a finding of its own.
+func keptEmpty(k layout.DirKind) bool {
 	switch k {
 	case layout.DirBlobs, layout.DirBlobAlg, layout.DirRepositories,
 		layout.DirManifests, layout.DirRevisions, layout.DirRevisionAlg, layout.DirTags,
@@ -117,8 +117,8 @@ func standing(k layout.DirKind) bool {
 	return false
 }
 
-// reservedDirectory cuts key behind the first directory that nobody knows, so that
-// all that lies in it is one finding.
+// reservedDirectory returns the part of key up to the first unknown directory, so that its
+// content is one finding.
 func reservedDirectory(key string) string {
 	for at := 0; at < len(key); at++ {
 		if key[at] != '/' {
@@ -131,7 +131,7 @@ func reservedDirectory(key string) string {
 	return key
 }
 
-// pinBelow pins the repositories of which something may be what could not be read.
+// pinBelow pins the repositories that a fault may affect.
 func (g Builder) pinBelow(f walker.Entry) {
 	if !strings.HasPrefix(f.Key+"/", layout.Repositories+"/") && !strings.HasPrefix(layout.Repositories, f.Key) {
 		return
@@ -143,7 +143,7 @@ func (g Builder) pinBelow(f walker.Entry) {
 	if i, ok := g.RepoID[f.Repository]; ok {
 		g.pin(int(i), int(i)+1)
 	}
-	// The names below it stand together, between "a/" and "a0".
+	// The names below it are contiguous, between "a/" and "a0".
 	search := func(name string) int {
 		at, _ := slices.BinarySearchFunc(g.Repos, name, func(r Repository, name string) int { return strings.Compare(r.Name, name) })
 		return at
@@ -151,14 +151,14 @@ func (g Builder) pinBelow(f walker.Entry) {
 	g.pin(search(f.Repository+"/"), search(f.Repository+string(rune('/'+1))))
 }
 
-// pin pins the repositories from, and up to but not including to.
+// pin pins the repositories from ≤ i < to.
 func (g Builder) pin(from, to int) {
 	for i := from; i < to; i++ {
 		g.Repos[i].Pinned, g.Repos[i].Blind = true, true
 	}
 }
 
-// fault notes that key could not be read after the listing.
+// fault records that key could not be read after the listing.
 func (g Builder) fault(key string, err error) {
 	if g.Covered(key) {
 		return
@@ -170,7 +170,7 @@ func (g Builder) fault(key string, err error) {
 	g.pinBelow(f)
 }
 
-// Reason strips an error of the operation and the key, which a finding names.
+// Reason removes the operation and the key, which a finding has, from an error.
 func Reason(err error) error {
 	if inner := errors.Unwrap(err); inner != nil {
 		return inner
@@ -178,9 +178,8 @@ func Reason(err error) error {
 	return err
 }
 
-// marker adds the marker of a directory. What stands in _layers and
-// _manifests makes a repository appear in the catalog, and a tag in its list. It
-// says nothing else of either: no registry ever writes one.
+// marker adds a marker of a directory. One in _layers or _manifests lists a repository in the
+// catalog, or a tag. It shows nothing else: registries don't write markers.
 func (g Builder) marker(e walker.Entry) {
 	if e.Repository == "" || PartOf(e.Repository, e.Key)&(partLayers|partManifests) == 0 {
 		return
@@ -189,8 +188,8 @@ func (g Builder) marker(e walker.Entry) {
 	g.Markers = append(g.Markers, e)
 }
 
-// multipart adds a multipart upload. Of an upload to a repository it is a
-// part, and makes that as young as it is.
+// multipart adds a multipart upload. If it is a part of a repository's upload, that is at
+// least as new.
 func (g Builder) multipart(e walker.Entry) {
 	e.Key, e.Upload = strings.Clone(e.Key), strings.Clone(e.Upload)
 	g.Entries = append(g.Entries, e)

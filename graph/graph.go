@@ -1,18 +1,16 @@
-// Package graph is the model of a registry's storage, and how it is read.
+// Package graph is the model of a registry's storage, and reads it.
 //
-// Read lists a store and reads the manifests that its links name. The Graph holds what
-// blobs, links and manifests say of each other in as few bytes as it takes: every digest
-// is held once and known by a small id from then on, a stored blob by its rank among
-// all, a digest that is only named has a number past those. Sizes, times and
-// references hang off the ids in arrays. A Repository holds its links by these ids.
+// Read lists a store and reads the manifests that its links refer to. The Graph holds blobs,
+// links and manifests in little memory: every digest is stored once and has a small id, a
+// stored blob by its rank and another digest by a number beyond those. Sizes, times and
+// references are in arrays by id. A Repository holds its links by these ids.
 //
-// relation.go says what a reference means in a repository: what must be kept, what a pull
-// is given, what is removed with it. Every walk over manifests uses one of its
+// relation.go defines what a reference means in a repository: what must be kept, what a pull
+// is served, and what is removed with a manifest. Every walk over manifests uses one of its
 // relations.
 //
-// The graph judges nothing. Package gc marks what is kept of it, package check says what is
-// wrong with it, package usage who uses how much of it. It is no longer written to once
-// it is read, but for what a second look at the store finds changed.
+// The graph judges nothing. Package gc marks what is kept, package check finds what is wrong,
+// package usage computes sizes. It isn't changed after it was read, except by rechecks.
 package graph
 
 import (
@@ -28,70 +26,70 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// None stands for "no id".
+// None is no id.
 const None = math.MaxUint32
 
-// PushTime is how long a push or a delete may take from one file to the next.
+// PushTime is the longest time between two files of a push or delete.
 const PushTime = time.Minute
 
-// Graph is the whole store.
+// Graph is the model of a store.
 type Graph struct {
 	Digests
-	ownSince    int64  // nanoseconds since 1970: directories that were emptied since, regfsck emptied
-	ChangedFrom int64  // nanoseconds since 1970: what was changed since may be half done
-	Age         Age    // what is within the grace period
+	ownSince    int64  // nanoseconds since 1970: directories that were emptied since were emptied by regfsck
+	ChangedFrom int64  // nanoseconds since 1970: a change since may be in progress
+	Age         Age    // the grace period
 	LastPushes  pushes // the last ones
 	LinkDates   dates  // of all links
-	unreadLinks bool   // there is a link in an archive: nobody knows what it means
+	unreadLinks bool   // there is an archived link, whose target is unknown
 
-	InGrace    Bitset                   // by id: the blob or a link to it is within the grace period
-	orphanRead Bitset                   // by id: read to see whether an orphan is a manifest
-	layerRead  Bitset                   // by id: read to see whether a layer link is a manifest's
+	InGrace    Bitset                   // by id: the blob or a link to it is in grace
+	orphanRead Bitset                   // by id: read to find out whether an orphan is a manifest
+	layerRead  Bitset                   // by id: read to find out whether a layer link is a manifest's
 	Hashed     Bitset                   // by id: the blob's bytes were to be hashed
-	BadHashes  map[uint32]walker.Hashed // blobs whose bytes were read, where something is wrong with them
+	BadHashes  map[uint32]walker.Hashed // blobs that were read and whose bytes are wrong
 
 	Repos    []Repository // sorted by name once sealed
-	Copies   []Copy       // the tags of sources that the store hasn't
+	Copies   []Copy       // the tags of sources that the store lacks
 	RepoID   map[string]uint32
-	reserved map[string]int  // by directory that nobody knows: its place in entries
-	Entries  []walker.Entry  // what is neither blob nor link
-	restored map[uint32]bool // archived blobs that can be read all the same
+	reserved map[string]int  // by unknown directory: its index in Entries
+	Entries  []walker.Entry  // all that is neither blob nor link
+	restored map[uint32]bool // archived blobs that can be read
 
-	archiveSeen  Bitset // archived blobs that were asked for
-	archiveLooks int    // at them
+	archiveSeen     Bitset // archived blobs that were rechecked
+	archiveRechecks int    // the number of those rechecks
 
-	Markers    []walker.Entry  // that make repositories and tags appear
+	Markers    []walker.Entry  // that list repositories and tags in the catalog
 	Faults     []walker.Entry  // what could not be listed or read
 	faulty     map[string]bool // their keys
-	Rules      []backend.Rule  // by which the store itself takes files away
-	CacheState *CacheState     // a pull-through cache's own file where no registry starts with it; else nil
+	Rules      []backend.Rule  // by which the store itself removes files
+	CacheState *CacheState     // a pull-through cache's state file with which no registry starts; else nil
 
 	nodes
 	Suspects []Suspect
 
-	subjects      []subject // what refers to what as its subject: see referrers
-	subjectsKnown bool      // of all nodes as they are
+	subjects      []subject // of all nodes; see sortSubjects
+	subjectsKnown bool      // subjects is up to date
 
-	Carriers map[uint32]bool   // manifests that carry bytes of what they refer to, and weren't asked for them
-	inline   map[uint32]string // bytes of blobs that manifests carry, by id
+	Carriers map[uint32]bool   // manifests that contain bytes of their references, and were not read for them
+	inline   map[uint32]string // bytes of blobs that manifests contain, by id
 	Healing
 
-	Changed     map[Ref]bool     // places that a second look found other than the first
-	Unconfirmed map[Ref]bool     // places of which nothing is reported: being changed, or unreadable
-	recent      map[string]int64 // when directories were emptied since motionAfter, and tags in which anything was changed; nanoseconds since 1970
-	confirmed   map[Ref]bool     // places that a second look has confirmed
-	looked      int              // how many of past have been looked at directly
+	Changed           map[Ref]bool     // refs that a recheck found changed
+	Unconfirmed       map[Ref]bool     // refs that changed or could not be read again: nothing is reported of them
+	changedAt         map[string]int64 // when directories were emptied since ChangedFrom, and tags changed; nanoseconds since 1970
+	confirmed         map[Ref]bool     // refs that a recheck has confirmed
+	unlistedRechecked int              // how many unlisted digests were rechecked
 }
 
-// Ref names a link of the whole store. Without a kind it is a repository, and without a
-// repository a blob.
+// Ref is a link of the store. Without a kind it is a repository, and without a repository a
+// blob.
 type Ref struct {
 	Repo uint32
 	Link
 }
 
-// NewGraph returns a graph for a store that is read at the time now. Without a
-// grace period nothing is within it.
+// NewGraph returns an empty graph for a scan at the time now. With grace 0, nothing is in
+// grace.
 func NewGraph(now time.Time, grace time.Duration) *Graph {
 	return &Graph{
 		Digests: Digests{
@@ -103,7 +101,7 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 		Age:         NewAge(now, grace),
 		ownSince:    math.MaxInt64,
 		ChangedFrom: now.Add(-PushTime).UnixNano(),
-		recent:      map[string]int64{},
+		changedAt:   map[string]int64{},
 		reserved:    map[string]int{},
 		BadHashes:   map[uint32]walker.Hashed{},
 		restored:    map[uint32]bool{},
@@ -119,7 +117,7 @@ func NewGraph(now time.Time, grace time.Duration) *Graph {
 	}
 }
 
-// Seconds is backend.Seconds in the 32 bits that these need.
+// Seconds is backend.Seconds as 32 bits.
 func Seconds(ns int64) uint32 { return uint32(backend.Seconds(ns)) }
 
 func TimeOf(s uint32) time.Time {
@@ -129,8 +127,7 @@ func TimeOf(s uint32) time.Time {
 	return time.Unix(int64(s), 0).UTC()
 }
 
-// Edge is one reference of a manifest: a role and whether a registry reads it,
-// above an id.
+// Edge is a reference of a manifest: its id, role, and whether a registry reads it.
 type Edge uint32
 
 const (
@@ -149,11 +146,11 @@ func newEdge(r manifest.Ref, id uint32) Edge {
 func (e Edge) Role() manifest.Role { return manifest.Role(e >> (edgeBits + 1)) }
 func (e Edge) ID() uint32          { return uint32(e) & (1<<edgeBits - 1) }
 
-// Read reports whether a registry reads the reference itself. What is only kept for
-// caution is never damage, proves nothing and has nothing rebuilt.
+// Read reports whether a registry reads the reference. Other references are kept as a
+// precaution: they are never damage, prove nothing, and nothing is rebuilt for them.
 func (e Edge) Read() bool { return e&edgeRead != 0 }
 
-// IsEntry reports whether the reference is an index's, to what is or may be a
+// IsEntry reports whether the reference is an index's, to something that is or may be a
 // manifest.
 func (e Edge) IsEntry() bool { return e.Role() == manifest.Child || e.Role() == manifest.Either }
 
@@ -166,7 +163,7 @@ type Manifest struct {
 	to    uint32
 }
 
-// nodes are the manifests that were read, or that could not be, and what they refer to.
+// nodes are all manifests, read or not, with their references.
 type nodes struct {
 	Nodes  []Manifest
 	NodeOf []uint32 // by id: index into Nodes plus one, or 0
@@ -174,7 +171,7 @@ type nodes struct {
 	Whys   map[uint32]error // by node: why it is unparsable or unreadable
 }
 
-// NodeAt returns the manifest under id, nil if none was looked for there.
+// NodeAt returns the manifest under id, nil if there is none.
 func (g *nodes) NodeAt(id uint32) *Manifest {
 	if int(id) >= len(g.NodeOf) || g.NodeOf[id] == 0 {
 		return nil
@@ -193,8 +190,8 @@ func (g *nodes) StateAt(id uint32) walker.ManifestState {
 // refs returns a manifest's references.
 func (g *nodes) refs(n *Manifest) []Edge { return g.edges[n.from:n.to] }
 
-// place returns the index in Nodes for id, a new one at first. NodeOf grows to ids then, at
-// least.
+// place returns the index in Nodes for id, a new one if it has none. It grows NodeOf to at
+// least ids.
 func (g *nodes) place(id uint32, ids int) uint32 {
 	for int(id) >= len(g.NodeOf) {
 		g.NodeOf = append(g.NodeOf, make([]uint32, max(ids, int(id)+1)-len(g.NodeOf))...)
@@ -206,14 +203,14 @@ func (g *nodes) place(id uint32, ids int) uint32 {
 	return g.NodeOf[id] - 1
 }
 
-// Suspect is a descriptor that states another size than the blob has.
+// Suspect is a descriptor whose size differs from the blob's.
 type Suspect struct {
 	Node, ID uint32
 	Stated   int64
 }
 
-// sortSuspects brings the suspects into an order that doesn't depend on which
-// manifest was read first.
+// sortSuspects sorts the suspects, so that their order doesn't depend on the order of
+// reading.
 func sortSuspects(g *Graph) {
 	slices.SortFunc(g.Suspects, func(a, b Suspect) int {
 		return cmp.Or(
@@ -222,8 +219,8 @@ func sortSuspects(g *Graph) {
 	})
 }
 
-// FindRef finds the place of a blob or link; false where the graph hasn't heard of
-// what the key names. The tag of a link that is no tag's is 0.
+// FindRef returns the ref of a blob or link; ok is false if the graph doesn't have it. The
+// tag is 0 for links that aren't a tag's.
 func (g *Graph) FindRef(name string) (s Ref, ok bool) {
 	key, err := layout.Parse(name)
 	if err != nil {
@@ -296,7 +293,7 @@ func (g *Graph) Knows(r *Repository, p Link) bool {
 	return r.HasLayer(p.ID) || r.AliasOf(p.ID) != nil
 }
 
-// UploadOf returns what the files say of an upload, nil where there are none.
+// UploadOf returns the summary of an upload's files, nil for none.
 func (g *Graph) UploadOf(key layout.Key) *Upload {
 	if i, ok := g.RepoID[key.Repository]; ok {
 		return g.Repos[i].Uploads[key.Upload]
@@ -304,11 +301,10 @@ func (g *Graph) UploadOf(key layout.Key) *Upload {
 	return nil
 }
 
-// subject is a manifest that refers to another as its subject.
+// subject is a reference of a manifest to its subject.
 type subject struct{ of, node uint32 }
 
-// sortSubjects makes the list by which referrers are found, where a manifest was read
-// since it was last made.
+// sortSubjects updates subjects if manifests were read since.
 func (g *Graph) sortSubjects() {
 	if g.subjectsKnown {
 		return
@@ -333,7 +329,7 @@ func (b Bitset) Has(i uint32) bool {
 	return int(i/64) < len(b) && b[i/64]&(1<<(i%64)) != 0
 }
 
-// Add puts i into the set and reports whether it is new there.
+// Add adds i and reports whether it was not in the set.
 func (b *Bitset) Add(i uint32) bool {
 	for int(i/64) >= len(*b) {
 		*b = append(*b, 0)
@@ -343,12 +339,12 @@ func (b *Bitset) Add(i uint32) bool {
 	return was&(1<<(i%64)) == 0
 }
 
-// Remove takes i out of the set.
+// Remove removes i.
 func (b Bitset) Remove(i uint32) {
 	if int(i/64) < len(b) {
 		b[i/64] &^= 1 << (i % 64)
 	}
 }
 
-// LinkBytes is what a link to a sha256 digest takes.
+// LinkBytes is the size of a link with a sha256 digest.
 const LinkBytes = 71

@@ -13,24 +13,24 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// Heal is a blob that is missing or corrupt, and that a source has.
+// Heal is a missing or corrupt blob that a source has.
 type Heal struct {
-	Source int   // among Options.Sources
-	Size   int64 // bytes that it has there
-	Active bool  // a fix copies it, under the policy that was judged last
-	Spare  bool  // it would, if it were told to copy what no tag is known to need too
+	Source int   // index in Options.Sources
+	Size   int64 // its bytes there
+	Active bool  // a fix copies it, under the last policy
+	Spare  bool  // a fix would copy it only with HealAll
 
-	Node   *Manifest // of a manifest: as its bytes say that the source has, which are proven; else nil
+	Node   *Manifest // of a manifest: parsed from the source's verified bytes; else nil
 	Stored Manifest  // of a manifest: as the store has it
 }
 
-// Healing is what is known of sources.
+// Healing is what sources have.
 type Healing struct {
 	Heals   map[uint32]*Heal  // by id
 	Sought  Bitset            // by id: the sources were asked for it
-	Unable  map[uint32]string // by id: why a source that may have it can't give it
-	Unasked map[uint32]string // by id of what none gives: why nobody knows whether a source has it
-	stated  map[uint32]int64  // by id of what isn't stored: the bytes that a manifest says it has
+	Unable  map[uint32]string // by id: why a source that may have it can't return it
+	Unasked map[uint32]string // by id of a blob that no source returned: why it is unknown whether one has it
+	stated  map[uint32]int64  // by id of a blob that isn't stored: its size, by a manifest
 	Sources []string          // the names of Options.Sources
 }
 
@@ -40,15 +40,15 @@ func (h *Healing) IsHealed(id uint32) bool {
 	return is != nil && is.Active
 }
 
-// IsSpare reports whether a source has the blob, and a fix leaves it there since no tag is
+// IsSpare reports whether a source has the blob but a fix doesn't copy it, since no tag is
 // known to need it.
 func (h *Healing) IsSpare(id uint32) bool {
 	is := h.Heals[id]
 	return is != nil && is.Spare
 }
 
-// AskedSources returns the names of the sources: the store's own past is one where it
-// has something, and the others were named.
+// AskedSources returns the names of the sources; the store's own past counts only if it has
+// something.
 func (h *Healing) AskedSources(o *Options) []string {
 	if o.Past == nil {
 		return h.Sources
@@ -61,7 +61,7 @@ func (h *Healing) AskedSources(o *Options) []string {
 	return h.Sources[1:]
 }
 
-// StoredState is stateAt, of the store as it is.
+// StoredState is StateAt for the store without healing.
 func (g *Graph) StoredState(id uint32) walker.ManifestState {
 	if h := g.Heals[id]; h != nil && h.Node != nil {
 		return h.Stored.State
@@ -69,7 +69,7 @@ func (g *Graph) StoredState(id uint32) walker.ManifestState {
 	return g.StateAt(id)
 }
 
-// lackedAs is the kind of finding that a blob is which a source has.
+// lackedAs returns the kind of finding of a blob that a source has.
 func lackedAs(g *Graph, id uint32, h *Heal) finding.Kind {
 	switch {
 	case h.Node != nil && h.Stored.State == walker.ManifestCorrupt:
@@ -82,13 +82,12 @@ func lackedAs(g *Graph, id uint32, h *Heal) finding.Kind {
 	return finding.BlobMissing
 }
 
-// ApplyHeals has the graph hold, of each manifest that a source has, what a fix makes of
-// it: its bytes are known, whether or not they are stored so far. What isn't wanted, by
-// its kind of finding and its key, is missing or corrupt as in the store, and so is,
-// without all, what no tag is known to need; what it needs is known all the same.
+// ApplyHeals sets each manifest that a source has to its state after a fix: its references
+// are known, whether it is copied or not. A blob that isn't wanted, by kind of finding and
+// key, remains missing or corrupt; so does, without all, a blob that no tag is known to need.
 //
-// While sources are still asked, seeking, all counts as copied, so that what it needs is
-// looked for too.
+// While sources are being asked, with seeking, all counts as copied, so that their references
+// are sought too.
 func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key string) bool) {
 	var needed Bitset
 	if len(g.Heals) > 0 && !seeking && !all {
@@ -96,12 +95,12 @@ func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key
 	}
 	for id, h := range g.Heals {
 		h.Active = seeking || wanted(lackedAs(g, id, h), g.BlobKey(id))
-		h.Spare = h.Active && !seeking && !all && !needed.Has(id) && (h.Node == nil || !BrokenState(h.Node.State)) // what that needs is unknown
+		h.Spare = h.Active && !seeking && !all && !needed.Has(id) && (h.Node == nil || !BrokenState(h.Node.State)) // its references are unknown
 		h.Active = h.Active && !h.Spare
 		if h.Node == nil {
 			continue
 		}
-		n := *h.Node // what it needs is kept, also where nobody copies it
+		n := *h.Node // its references are kept, even if it isn't copied
 		if !h.Active {
 			n.State = h.Stored.State
 		}
@@ -109,12 +108,12 @@ func (g *Graph) ApplyHeals(seeking, all bool, wanted func(kind finding.Kind, key
 	}
 }
 
-// neededByTags returns, by id, what a tag needs: its manifest, or each that its history
-// names where nobody knows which it means, with all that is kept with that.
+// neededByTags returns, by id, what tags need: the target, or all targets in the history of
+// an ambiguous tag, with all that is kept with them.
 func neededByTags(g *Graph) Bitset {
 	needed := NewBitset(g.Len() + len(g.Unlisted))
 	returning := map[uint32][]uint32{}
-	for _, c := range g.Copies { // a tag that comes back needs it too
+	for _, c := range g.Copies { // a restored tag needs it too
 		returning[c.Repo] = append(returning[c.Repo], c.ID)
 	}
 	for i := range g.Repos {
@@ -139,9 +138,9 @@ func neededByTags(g *Graph) Bitset {
 	return needed
 }
 
-// saidSizes returns how many bytes a blob may have, as far as anything says: what is
-// stored, which rot leaves as long as it was, and what manifests state.
-func saidSizes(g *Graph, id uint32) (sizes []int64) {
+// statedSizes returns the sizes that a blob may have: that of the stored bytes, since
+// corruption rarely changes it, and those that manifests state.
+func statedSizes(g *Graph, id uint32) (sizes []int64) {
 	if size, ok := g.stated[id]; ok && !g.Present(id) {
 		sizes = append(sizes, size)
 	}
@@ -159,23 +158,22 @@ func saidSizes(g *Graph, id uint32) (sizes []int64) {
 // Lack is a blob that the store lacks.
 type Lack struct {
 	ID       uint32
-	Manifest bool   // it is to be a manifest
-	By       uint32 // the repository that was seen to need it; None for none
-	Legal    bool   // a store may lack it, and may have been made to: only From is asked, not Past
+	Manifest bool   // as a manifest
+	By       uint32 // a repository that needs it; None for none
+	Legal    bool   // its absence is legal: only From is asked, not Past
 }
 
-// sourceReader asks sources for what the store lacks, and has the graph know what they have.
+// sourceReader asks sources for what the store lacks, and adds the results to the graph.
 type sourceReader struct {
 	*Options
 	manifests *manifestReader
 	g         *Graph
-	needing   map[uint32][]uint32 // by id of what sources were asked for: the repositories that need it
+	needing   map[uint32][]uint32 // by id of a blob that was asked for: the repositories that need it
 
-	PastUnread error // why nobody knows what the store and its runs keep of what it lacks
+	PastUnread error // why it is unknown what the store and its runs keep
 }
 
-// findNeeding finds out which repositories need blobs: those that link them, or that name
-// them by a tag, and those that were seen to.
+// findNeeding finds the repositories that need blobs: those with a link, a tag, or a lack.
 func (s *sourceReader) findNeeding(ids []uint32, lacks []Lack) {
 	if s.needing == nil {
 		s.needing = map[uint32][]uint32{}
@@ -197,7 +195,7 @@ func (s *sourceReader) findNeeding(ids []uint32, lacks []Lack) {
 	}
 }
 
-// asked is a blob as sources are asked for it.
+// asked returns the request for a blob.
 func (s *sourceReader) asked(id uint32, d layout.AnyDigest) source.Blob {
 	b := source.Blob{Digest: d}
 	for _, repo := range s.needing[id] {
@@ -206,7 +204,7 @@ func (s *sourceReader) asked(id uint32, d layout.AnyDigest) source.Blob {
 	return b
 }
 
-// AskedFor returns a blob as the sources were asked for it.
+// AskedFor returns the request for a blob that was sent to the sources.
 func (s *sourceReader) AskedFor(d layout.AnyDigest) source.Blob {
 	id := s.g.KnownIDOf(d.String())
 	if id == None {
@@ -219,8 +217,8 @@ func (s *sourceReader) AskedFor(d layout.AnyDigest) source.Blob {
 	return b
 }
 
-// leaveUnasked notes that nobody knows whether a source has a blob. What a manifest needs
-// that could be healed is unknown then: all is kept.
+// leaveUnasked records that it is unknown whether a source has a blob. If it may be a
+// manifest, its references are unknown, so all is kept.
 func leaveUnasked(g *Graph, id uint32, why error) {
 	g.Unasked[id] = "it may be where nobody could look: " + why.Error() + "; make that readable, or leave it out (see the topic heal)"
 	for i := range g.Repos {
@@ -228,9 +226,9 @@ func leaveUnasked(g *Graph, id uint32, why error) {
 	}
 }
 
-// ReadFromSources asks the sources for blobs, and reports whether the store has to be
-// judged again by what they say. Of a manifest that they have, what it names is looked
-// for in the store: it may be missing too.
+// ReadFromSources asks the sources for blobs, and reports whether the store must be judged
+// again. The references of a manifest in a source are looked up in the store, since they may
+// be missing too.
 func (s *sourceReader) ReadFromSources(ctx context.Context, lacks []Lack) (found bool, err error) {
 	g := s.g
 	ids := make([]uint32, len(lacks))
@@ -239,9 +237,9 @@ func (s *sourceReader) ReadFromSources(ctx context.Context, lacks []Lack) (found
 	}
 	digest := g.digests(ids)
 	s.findNeeding(ids, lacks)
-	wanted := make([]source.Wanted, len(ids)) // what is found changes what they are made from
+	wanted := make([]source.Wanted, len(ids)) // results change the requests
 	for i := range wanted {
-		w := source.Wanted{Blob: s.asked(ids[i], digest(i)), Sizes: saidSizes(g, ids[i])}
+		w := source.Wanted{Blob: s.asked(ids[i], digest(i)), Sizes: statedSizes(g, ids[i])}
 		if lacks[i].Manifest {
 			w.Sizes, w.Manifest, w.Most = nil, true, manifest.MaxSize
 		}
@@ -286,8 +284,7 @@ func (s *sourceReader) ReadFromSources(ctx context.Context, lacks []Lack) (found
 	return found, s.manifests.readWaves(ctx, childrenOf(g, read))
 }
 
-// parseHealed adds a manifest of which a source has the bytes. They hash to its
-// digest.
+// parseHealed adds a manifest that a source has. body hashes to its digest.
 func parseHealed(g *Graph, id uint32, h *Heal, body []byte) {
 	h.Stored = g.Nodes[g.place(id, g.Len())]
 	if h.Stored.State == walker.ManifestUnread {

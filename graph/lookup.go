@@ -13,21 +13,21 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// Tagged is a tag as its links say.
+// Tagged is a tag, by its links.
 type Tagged struct {
 	Name    string
-	Digest  layout.Digest // of what it means; zero where nobody can say
-	Doubt   string        // why that can't be read, isn't certain or can't be removed; "" where it can
-	Config  layout.Digest // of its image's config, of an index that of its first image; zero for none
-	Pushed  time.Time     // when it came to mean that: whole seconds, rounded up; zero where it has no current link
-	Subject layout.Digest // of a tag sha256-<hex>…: what it is about; else zero
+	Digest  layout.Digest // its target; zero if unknown
+	Doubt   string        // why the target is unknown or uncertain, or the tag can't be removed; "" for none
+	Config  layout.Digest // digest of the image's config, or of an index's first image; zero for none
+	Pushed  time.Time     // when it was set to Digest, in whole seconds, rounded up; zero without a current link
+	Subject layout.Digest // of a referrers tag: its subject; else zero
 }
 
-// Catalog answers by the names that people use, repositories, tags and digests, what the
-// links and manifests of a store say. It judges nothing, and asks the store nothing.
+// Catalog looks up repositories, tags and digests by name. It judges nothing and doesn't read
+// the store.
 type Catalog struct{ g *Graph }
 
-// Repositories returns the names of all that has a repository's directories, sorted.
+// Repositories returns the names of all repositories with own directories, sorted.
 func (c Catalog) Repositories() []string {
 	var names []string
 	for i := range c.g.Repos {
@@ -38,7 +38,7 @@ func (c Catalog) Repositories() []string {
 	return names
 }
 
-// Tags are the tags of a repository, by name; none of one that isn't there.
+// Tags yields the tags of a repository, by name; none if there is no such repository.
 func (c Catalog) Tags(repository string) iter.Seq[Tagged] {
 	return func(yield func(Tagged) bool) {
 		at, ok := c.g.RepoID[repository]
@@ -70,8 +70,8 @@ func (c Catalog) Tags(repository string) iter.Seq[Tagged] {
 	}
 }
 
-// Manifests are the digests of the manifests that a repository has a link to, in
-// no promised order, those included that are missing or broken.
+// Manifests yields the digests of the manifests with a link in a repository, in any order,
+// with missing and broken ones.
 func (c Catalog) Manifests(repository string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		at, ok := c.g.RepoID[repository]
@@ -86,8 +86,8 @@ func (c Catalog) Manifests(repository string) iter.Seq[string] {
 	}
 }
 
-// Readable reports whether all could be listed and read so far: if not, what can't
-// be found here may be there.
+// Readable reports whether everything could be listed and read: if not, what can't be found
+// may still be there.
 func (c Catalog) Readable() bool {
 	if len(c.g.Faults) > 0 {
 		return false
@@ -100,7 +100,8 @@ func (c Catalog) Readable() bool {
 	return true
 }
 
-// Reachable are the manifests of a repository to which those lead, themselves included.
+// Reachable returns the manifests of a repository that are reachable from those, themselves
+// included.
 func (c Catalog) Reachable(repository string, from []layout.Digest) map[layout.Digest]bool {
 	led := map[layout.Digest]bool{}
 	at, ok := c.g.RepoID[repository]
@@ -119,14 +120,12 @@ func (c Catalog) Reachable(repository string, from []layout.Digest) map[layout.D
 	return led
 }
 
-// Knows reports whether anything in the store names a digest: of any algorithm, of a manifest
-// or of a blob.
+// Knows reports whether the store has a digest, of any algorithm, of a manifest or blob.
 func (c Catalog) Knows(digest string) bool { return c.g.KnownIDOf(digest) != None }
 
-// Begun returns the sha256 digests that the store names and that begin with one of
-// those hex digits, at least 12 each, by these.
+// Begun returns the store's sha256 digests by their first hex digits, at least 12 of them.
 func (c Catalog) Begun(hex []string) map[string][]string {
-	const certain = 6 // bytes, of which all that is asked for has at least as many
+	const certain = 6 // bytes that each prefix has at least
 	asked := map[[certain]byte][]string{}
 	for _, h := range hex {
 		if d, ok := layout.ParseHex(h + strings.Repeat("0", max(0, 2*len(layout.Digest{})-len(h)))); ok {
@@ -153,10 +152,9 @@ func (c Catalog) Begun(hex []string) map[string][]string {
 	return all
 }
 
-// Related are the manifests of a repository that have to do with one of those digests,
-// which may be of configs and other blobs too: they are it, lead to it by whatever they
-// need, are the subject of what does, or are what it names as an index. Each comes with
-// the digest; of several with the one that stands first in digests.
+// Related returns the manifests of a repository that are related to one of the digests, which
+// may be of blobs too: they have it, need it, are the subject of one that does, or are
+// children of it. Each is returned with the digest, the first one of several.
 func (c Catalog) Related(repository string, digests []string) map[layout.Digest]string {
 	related := map[layout.Digest]string{}
 	at, ok := c.g.RepoID[repository]
@@ -164,7 +162,7 @@ func (c Catalog) Related(repository string, digests []string) map[layout.Digest]
 		return related
 	}
 	r := &c.g.Repos[at]
-	up, down := map[uint32]int{}, map[uint32]int{} // places in digests, the first of each
+	up, down := map[uint32]int{}, map[uint32]int{} // indexes in digests, the first of each
 	for place, d := range digests {
 		id := c.g.KnownIDOf(d)
 		if id == None {
@@ -191,7 +189,7 @@ func (c Catalog) Related(repository string, digests []string) map[layout.Digest]
 	}
 	manifests = slices.AppendSeq(manifests, r.Targets)
 	subjects := c.subjectsIn(r, manifests)
-	for changed := len(up) > 0; changed; { // an index of indexes takes a round more
+	for changed := len(up) > 0; changed; { // nested indexes take further rounds
 		changed = false
 		for id, all := range subjects {
 			for _, of := range all {
@@ -216,12 +214,12 @@ func (c Catalog) Related(repository string, digests []string) map[layout.Digest]
 			related[c.g.DigestOf(id)] = digests[place]
 		}
 	}
-	delete(related, layout.Digest{}) // of digests by other algorithms, which are kept for that
+	delete(related, layout.Digest{}) // digests of other algorithms have the zero Digest
 	return related
 }
 
-// subjectsIn returns the subjects of manifests in a repository, by referrer: those that
-// it states, and those that the names of referrers tags tell.
+// subjectsIn returns the subjects of manifests in a repository, by referrer, from the
+// manifests and from referrers tags.
 func (c Catalog) subjectsIn(r *Repository, manifests []uint32) map[uint32][]uint32 {
 	all := map[uint32][]uint32{}
 	for _, id := range manifests {
@@ -239,7 +237,7 @@ func (c Catalog) subjectsIn(r *Repository, manifests []uint32) map[uint32][]uint
 	return all
 }
 
-// lower makes place that of id, and reports whether there was none yet or a later one.
+// lower sets the index of id if it has none or a larger one, and reports whether it did.
 func lower(places map[uint32]int, id uint32, place int) bool {
 	if was, met := places[id]; met && was <= place {
 		return false
@@ -248,10 +246,10 @@ func lower(places map[uint32]int, id uint32, place int) bool {
 	return true
 }
 
-// NeededBy returns the digests that revisions and tags of a repository need: that of each
-// revision and each tag's target whose link counts, and all that those manifests name,
-// through indexes too. counts is asked with the time of the link, in whole seconds
-// rounded up. The error says why nobody can tell what they need.
+// NeededBy returns the digests that revisions and tags of a repository need: those of each
+// revision and tag target whose link counts, and all their references. counts is called with
+// the link's time, in whole seconds rounded up. The error says why it is unknown what they
+// need.
 func (c Catalog) NeededBy(repository string, counts func(key string, written time.Time) bool) (map[layout.AnyDigest]bool, error) {
 	if err := c.blindTo(repository); err != nil {
 		return nil, err
@@ -275,8 +273,7 @@ func (c Catalog) NeededBy(repository string, counts func(key string, written tim
 	return c.needed(r, todo)
 }
 
-// blindTo returns what could not be read and may hide something of a repository,
-// or blobs.
+// blindTo returns a fault that may hide something of a repository, or blobs.
 func (c Catalog) blindTo(repository string) error {
 	key := layout.RepositoryKey(repository)
 	for i := range c.g.Faults {
@@ -289,8 +286,8 @@ func (c Catalog) blindTo(repository string) error {
 	return nil
 }
 
-// needed returns the digests of manifests and of all that they name, with what
-// digests of other algorithms stand for in the repository.
+// needed returns the digests of manifests and of all their references, with the targets of
+// aliases in the repository.
 func (c Catalog) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool, error) {
 	stands := map[uint32]uint32{}
 	for _, a := range r.Aliases {
@@ -298,7 +295,7 @@ func (c Catalog) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool
 	}
 	all := map[layout.AnyDigest]bool{}
 	seen := map[uint32]bool{}
-	manifests := map[uint32]bool{} // those among them that must have been read
+	manifests := map[uint32]bool{} // those that must have been read
 	for _, id := range todo {
 		manifests[id] = true
 	}
@@ -341,9 +338,8 @@ func (c Catalog) needed(r *Repository, todo []uint32) (map[layout.AnyDigest]bool
 	return all, nil
 }
 
-// ReachableFrom are the manifests that are kept in a repository as long as those are, themselves
-// included: what an index names, what has one as its subject, and what a referrers tag
-// says is about one.
+// ReachableFrom returns the manifests that a repository keeps as long as it keeps those,
+// themselves included: children, referrers, and targets of referrers tags.
 func ReachableFrom(g *Graph, r *Repository, todo []uint32) map[uint32]bool {
 	tags := g.ReferrersTags(r)
 	led := map[uint32]bool{}

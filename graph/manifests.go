@@ -9,22 +9,20 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// manifestReader reads manifests into a graph: those that links name, and what these name
-// in turn.
+// manifestReader reads into a graph the manifests that links refer to, and their children.
 type manifestReader struct {
 	*phases
 	g *Graph
 	w *walker.Walker
 }
 
-// readAll reads every manifest that a link names, then those that
-// indexes name, until nothing new comes up; and looks for the blobs that they
-// name and that the listing didn't have.
+// readAll reads every linked manifest, then children until there are no new ones. It looks up
+// the blobs that they refer to and the listing lacked.
 func (r *manifestReader) readAll(ctx context.Context) error {
 	return r.readWaves(ctx, linkedManifests(r.g))
 }
 
-// readWaves is readAll for what the wave leads to.
+// readWaves is readAll from a wave of ids.
 func (r *manifestReader) readWaves(ctx context.Context, wave []uint32) error {
 	for {
 		if len(wave) == 0 {
@@ -51,15 +49,15 @@ func (r *manifestReader) readWaves(ctx context.Context, wave []uint32) error {
 		}
 		wave = childrenFrom(r.g, from)
 	}
-	look := looker{g: r.g, w: r.w}
+	look := rechecker{g: r.g, w: r.w}
 	if err := look.archives(ctx); err != nil {
 		return err
 	}
 	return look.blobs(ctx)
 }
 
-// again reads once more what seemed to be corrupt, or was listed and not found,
-// from the store itself. What is listed and twice not found is being changed.
+// again reads once more what seemed to be corrupt, or was listed and not found. What is
+// listed and not found twice is being changed.
 func (r *manifestReader) again(ctx context.Context, wave []uint32) error {
 	g := r.g
 	doubtful := slices.DeleteFunc(slices.Clone(wave), func(id uint32) bool {
@@ -78,8 +76,7 @@ func (r *manifestReader) again(ctx context.Context, wave []uint32) error {
 	})
 }
 
-// linkedManifests returns the ids of the manifests that links name and that weren't
-// read yet, in ascending order.
+// linkedManifests returns the ids of linked manifests that weren't read, in ascending order.
 func linkedManifests(g *Graph) []uint32 {
 	w := wanting{g: g}
 	for i := range g.Repos {
@@ -91,7 +88,7 @@ func linkedManifests(g *Graph) []uint32 {
 			w.want(id)
 		}
 		for _, h := range r.History {
-			if target := r.Tags[h.Tag].Target; target == None || !r.HasRevision(target) { // it may mean any of these
+			if target := r.Tags[h.Tag].Target; target == None || !r.HasRevision(target) { // an ambiguous tag
 				w.want(h.ID)
 			}
 		}
@@ -110,9 +107,8 @@ func linkedManifests(g *Graph) []uint32 {
 	return w.sorted()
 }
 
-// childrenFrom returns the ids of the manifests that the nodes from on name and
-// that weren't read yet. What is too large for a manifest, and whose type
-// doesn't say that it is one, isn't.
+// childrenFrom returns the ids of the children of the nodes from on that weren't read. Blobs
+// that are too large for a manifest, and whose type isn't a manifest's, are left out.
 func childrenFrom(g *Graph, from int) []uint32 {
 	ids := make([]uint32, 0, len(g.Nodes)-from)
 	for i := from; i < len(g.Nodes); i++ {
@@ -121,7 +117,7 @@ func childrenFrom(g *Graph, from int) []uint32 {
 	return childrenOf(g, ids)
 }
 
-// childrenOf is childrenFrom of the manifests with those ids.
+// childrenOf is childrenFrom for the manifests with those ids.
 func childrenOf(g *Graph, ids []uint32) []uint32 {
 	w := wanting{g: g}
 	foreign := map[uint32]bool{}
@@ -146,14 +142,14 @@ func childrenOf(g *Graph, ids []uint32) []uint32 {
 	return w.sorted()
 }
 
-// wantSmall wants what may be a manifest by its size.
+// wantSmall adds an id if its size may be a manifest's.
 func (w *wanting) wantSmall(id uint32) {
 	if !w.g.Present(id) || w.g.SizeOf(id) <= manifest.MaxSize {
 		w.want(id)
 	}
 }
 
-// wantAliased wants what digests of other algorithms stand for anywhere.
+// wantAliased adds the targets of aliases in any repository.
 func (w *wanting) wantAliased(foreign map[uint32]bool) {
 	for i := range w.g.Repos {
 		for _, a := range w.g.Repos[i].Aliases {
@@ -182,14 +178,13 @@ func (w *wanting) sorted() []uint32 {
 	return w.ids
 }
 
-// Registry 2.1.0 linked manifests under _layers, and every 2.x serves them from
-// there. Such a layer link is a revision: its blob is a manifest, the repository
-// has no revision link for it, and no manifest of the repository refers to it as
-// a blob.
+// Registry 2.1.0 linked manifests below _layers, and every 2.x serves them from there. Such a
+// layer link is a revision: its blob is a manifest, the repository has no revision link for
+// it, and no manifest of the repository refers to it as a blob.
 
-// readLayerManifests reads what layer links name that no manifest of their
-// repository needs, each blob once, where it is small enough for a manifest. It
-// returns what the manifests among them name and wasn't read yet.
+// readLayerManifests reads the targets of layer links that no manifest of the repository
+// needs, each once, if they are small enough for a manifest. It returns the children of those
+// that are manifests.
 func (r *manifestReader) readLayerManifests(ctx context.Context) ([]uint32, error) {
 	g, from := r.g, len(r.g.Nodes)
 	var ids []uint32
@@ -223,16 +218,16 @@ func (r *manifestReader) readLayerManifests(ctx context.Context) ([]uint32, erro
 	return childrenFrom(g, from), nil
 }
 
-// readAsManifests adds those of the blobs that are manifests, or can't be read,
-// and returns those that seem to be corrupt or gone, which has to be seen twice. What
-// is listed and not found then, or isn't what it was before, is being changed.
+// readAsManifests adds those blobs that are manifests, or can't be read, and returns those
+// that seem corrupt or missing, which must be read twice. What is missing or different at the
+// second time is being changed.
 func (r *manifestReader) readAsManifests(ctx context.Context, w *walker.Walker, ids []uint32) (doubtful []uint32, err error) {
 	g, again := r.g, w != r.w
 	err = w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
 		if again && m.State != walker.ManifestCorrupt {
 			g.Changed[Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}] = true
 		}
-		switch m.State { // of any other nobody can say that it ever was a manifest
+		switch m.State { // others may never have been manifests
 		case walker.ManifestGood, walker.ManifestUnreadable, walker.ManifestArchived:
 			Builder{g}.AddManifest(ids[i], m)
 		case walker.ManifestMissing, walker.ManifestCorrupt:
@@ -246,8 +241,8 @@ func (r *manifestReader) readAsManifests(ctx context.Context, w *walker.Walker, 
 	return doubtful, err
 }
 
-// unneededLayers calls each with the layer links that may be a manifest's, by
-// repository and id.
+// unneededLayers calls each with the layer links that may be a manifest's, by repository and
+// id.
 func unneededLayers(g *Graph, each func(r *Repository, id uint32)) {
 	needed := make([]uint32, g.Len()+len(g.Unlisted)) // by id: a repository's index plus one
 	followed := make([]uint32, len(g.Nodes))
@@ -286,8 +281,8 @@ func unneededLayers(g *Graph, each func(r *Repository, id uint32)) {
 	}
 }
 
-// ReadInline looks for the bytes of lacking blobs in manifests that carry any, and
-// reports whether it found some. Only bytes that hash to the digest are believed.
+// ReadInline searches manifests for the bytes of missing blobs, and reports whether it found
+// any. Only bytes that hash to the digest count.
 func (r *manifestReader) ReadInline(ctx context.Context, carriers []uint32, lacking map[uint32]bool) (found bool, err error) {
 	g := r.g
 	err = r.w.Inline(ctx, len(carriers), g.digests(carriers), func(i int, all []manifest.Inline) error {
@@ -302,8 +297,8 @@ func (r *manifestReader) ReadInline(ctx context.Context, carriers []uint32, lack
 	return found, err
 }
 
-// readOrphans reads what may be manifests, and what those name, and keeps what is
-// one. It reports whether there was any that wasn't read before.
+// readOrphans reads blobs that may be manifests, and their children, and keeps the manifests.
+// It reports whether it read any for the first time.
 func (r *manifestReader) readOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
 	g := r.g
 	fresh := func(ids []uint32) []uint32 {
@@ -313,7 +308,7 @@ func (r *manifestReader) readOrphans(ctx context.Context, ids []uint32) (read bo
 		from := len(g.Nodes)
 		r.more(int64(len(ids)), "manifests")
 		err := r.w.Manifests(ctx, len(ids), g.digests(ids), func(i int, m walker.Manifest) error {
-			if m.State == walker.ManifestGood { // of any other nobody can say that it ever was a manifest
+			if m.State == walker.ManifestGood { // others may never have been manifests
 				Builder{g}.AddManifest(ids[i], m)
 			}
 			r.shown.Add(1)
@@ -328,6 +323,6 @@ func (r *manifestReader) readOrphans(ctx context.Context, ids []uint32) (read bo
 	if !read {
 		return false, nil
 	}
-	look := looker{g: g, w: r.w}
+	look := rechecker{g: g, w: r.w}
 	return true, look.blobs(ctx)
 }

@@ -4,12 +4,11 @@ import (
 	"time"
 )
 
-// Progress is told how far a check is. Calls may come at once from several
-// goroutines.
+// Progress shows the progress of a check. Calls may come from several goroutines at once.
 type Progress interface {
 	Phase(name string)          // a new phase begins
-	Total(n int64, unit string) // how much there is to do in it; "bytes" or a plural of things
-	Add(n int64)                // so much more is done
+	Total(n int64, unit string) // amount of work in the phase; unit is "bytes" or a plural
+	Add(n int64)                // n more are done
 	Ended(Phase)                // the phase has ended without an error
 }
 
@@ -24,35 +23,34 @@ type Phase struct {
 // Quiet is a Progress that shows nothing.
 type Quiet struct{}
 
-// Phase, Total, Add and Ended are Progress's.
+// Methods of Progress.
 func (Quiet) Phase(string)        {}
 func (Quiet) Total(int64, string) {}
 func (Quiet) Add(int64)           {}
 func (Quiet) Ended(Phase)         {}
 
-// phases are the phases of a reading: those that have ended, and how far the one under way
-// is.
+// phases records the phases of a scan: those that have ended, and the current one.
 type phases struct {
-	shown  Progress  // is told how far they are
-	opened time.Time // when the first began
+	shown  Progress  // displays them
+	opened time.Time // when the first one began
 	ended  []Phase
-	name   string // of the phase under way
-	unit   string // of what it counts, "" before that is known
-	extent int64  // how much there is of it, as far as is known
-	Count  int64  // how much of it is done
+	name   string // of the current phase
+	unit   string // of its count, "" if unknown
+	extent int64  // the amount of work, as far as is known
+	Count  int64  // of it that is done
 }
 
-// ShowOn has progress be told from now on; nil is nobody.
+// ShowOn sets the display; nil for none.
 func (p *phases) ShowOn(progress Progress) {
 	if p.shown = progress; progress == nil {
 		p.shown = Quiet{}
 	}
 }
 
-// Phases are those that have ended so far.
+// Phases returns the phases that have ended.
 func (p *phases) Phases() []Phase { return p.ended }
 
-// run carries one phase out and notes its outcome.
+// run executes one phase and records it.
 func (p *phases) run(name, unit string, do func() error) error {
 	began := time.Now()
 	p.name, p.unit, p.extent, p.Count = name, "", 0, 0
@@ -68,12 +66,11 @@ func (p *phases) run(name, unit string, do func() error) error {
 	return err
 }
 
-// now is the time, by the clock of the one who asked for the reading at the time asked.
+// now returns the present time relative to the scan's time asked.
 func (p *phases) now(asked time.Time) time.Time { return asked.Add(time.Since(p.opened)) }
 
-// more says that the phase has n more to do than was known before; below 0:
-// nobody knows how many. Where it turns to things of another unit, counting
-// begins anew.
+// more adds n to the phase's amount of work; below 0, it is unknown. With another unit,
+// counting restarts.
 func (p *phases) more(n int64, unit string) {
 	if p.unit != unit && p.unit != "" {
 		p.shown.Phase(p.name)
@@ -83,7 +80,7 @@ func (p *phases) more(n int64, unit string) {
 	p.shown.Total(p.extent, unit)
 }
 
-// add counts n more as done.
+// add counts n as done.
 func (p *phases) add(n int64) {
 	p.Count += n
 	p.shown.Add(n)

@@ -10,22 +10,22 @@ import (
 	"regfsck/walker/layout"
 )
 
-// looker takes second looks: no absence and no bad content is reported that
-// wasn't seen twice, the second time at the very key.
-type looker struct {
+// rechecker rechecks: absence and bad content are reported only if seen twice, the second time
+// at the key itself.
+type rechecker struct {
 	g       *Graph
 	w       *walker.Walker
-	pending *pending // takes what is being changed, to be judged later; nil: nobody knows then
+	pending *pending // receives concurrent changes, to judge them later; nil: their state is unknown
 }
 
-// blobs looks for every digest that something names and that the listing
-// didn't have, since the last time. A blob that has come meanwhile is there.
-func (l looker) blobs(ctx context.Context) error {
+// blobs looks up every digest that something refers to and the listing lacked. A blob that
+// was written since is present.
+func (l rechecker) blobs(ctx context.Context) error {
 	g := l.g
 	var ids []uint32
 	alias := aliasIDs(g)
-	for ; g.looked < len(g.Unlisted); g.looked++ {
-		id := uint32(g.Len() + g.looked)
+	for ; g.unlistedRechecked < len(g.Unlisted); g.unlistedRechecked++ {
+		id := uint32(g.Len() + g.unlistedRechecked)
 		if !alias[id] && !g.isTarsum(id) && g.NodeAt(id) == nil {
 			ids = append(ids, id)
 		}
@@ -45,8 +45,8 @@ func (l looker) blobs(ctx context.Context) error {
 	})
 }
 
-// aliasIDs are the digests that are a name for another in some repository: of
-// those nothing is stored.
+// aliasIDs returns the digests that are aliases in some repository; nothing is stored under
+// them.
 func aliasIDs(g *Graph) map[uint32]bool {
 	all := map[uint32]bool{}
 	for i := range g.Repos {
@@ -57,14 +57,14 @@ func aliasIDs(g *Graph) map[uint32]bool {
 	return all
 }
 
-// Recheck looks again at every place that hasn't been confirmed yet. It amends the
-// graph where the store says otherwise now, and reports whether it had to. The last
-// time nothing is looked at: of what still isn't confirmed nothing is to be said.
+// Recheck rechecks every ref that isn't confirmed. It amends the graph if something changed,
+// and reports whether it did. With last set nothing is rechecked: refs that aren't confirmed
+// are not reported.
 func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, last bool) (amended bool, err error) {
 	if c.pending = nil; c.Wait != nil && !c.waited {
 		c.pending = &pending{}
 	}
-	l := looker{g: c.Graph, w: c.w, pending: c.pending}
+	l := rechecker{g: c.Graph, w: c.w, pending: c.pending}
 	var todo []Ref
 	for _, s := range places {
 		switch {
@@ -86,11 +86,11 @@ func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, 
 	return amended || moved, err
 }
 
-// links looks at links again. Of what harms a tag nothing is said while it may
-// be a push or a delete that is half done.
-func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (amended bool, err error) {
+// links rechecks links. A link whose state blocks tags isn't confirmed while a push or delete
+// may be in progress there.
+func (l rechecker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (amended bool, err error) {
 	var looks []Ref
-	var keys []string // made before the graph is amended
+	var keys []string // computed before the graph is amended
 	for _, s := range spots {
 		if s.Kind != 0 && !l.g.Unconfirmed[s] {
 			looks, keys = append(looks, s), append(keys, l.g.KeyOf(s))
@@ -100,13 +100,13 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 	err = l.w.Recheck(ctx, len(looks), key, func(i int, look walker.Recheck) error {
 		s := looks[i]
 		agrees := look.Err == nil && l.agrees(s, look)
-		moving := agrees && harmful[s] && l.moved(s, look) > l.g.ChangedFrom // too recent to say anything harmful of it
+		moving := agrees && harmful[s] && l.lastChanged(s, look) > l.g.ChangedFrom // too recent to report
 		switch {
 		case look.Err != nil:
 			l.g.Unconfirmed[s], amended = true, true
 			Builder{l.g}.fault(keys[i], look.Err)
 		case moving && l.pending != nil:
-			l.pending.add(keys[i], l.moved(s, look))
+			l.pending.add(keys[i], l.lastChanged(s, look))
 		case moving:
 			l.g.Changed[s], l.g.Unconfirmed[s], amended = true, true, true
 		case agrees:
@@ -122,13 +122,12 @@ func (l looker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (a
 	return amended, err
 }
 
-// directories looks at the directories of repositories that seem empty and of tags
-// that seem to have no current link: what is gone as a whole, or no longer
-// empty, is being changed.
-func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err error) {
+// directories rechecks directories of repositories that seem empty and of tags without a
+// current link. One that is gone or no longer empty is being changed.
+func (l rechecker) directories(ctx context.Context, spots []Ref) (moved bool, err error) {
 	g := l.g
 	spots = slices.DeleteFunc(slices.Clone(spots), func(s Ref) bool {
-		if s.Kind == 0 && len(g.Repos[s.Repo].Revisions) > 0 { // it is to be emptied
+		if s.Kind == 0 && len(g.Repos[s.Repo].Revisions) > 0 { // to be emptied
 			g.confirmed[s] = true
 			return true
 		}
@@ -159,8 +158,8 @@ func (l looker) directories(ctx context.Context, spots []Ref) (moved bool, err e
 	return moved, err
 }
 
-// agrees reports whether a second look shows what the graph says.
-func (l looker) agrees(s Ref, look walker.Recheck) bool {
+// agrees reports whether a recheck shows what the graph has.
+func (l rechecker) agrees(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	known := l.g.Knows(r, s.Link)
 	if look.Absent || !known {
@@ -176,12 +175,11 @@ func (l looker) agrees(s Ref, look walker.Recheck) bool {
 	return o.State != walker.LinkMismatch || l.g.idOfAny(look.Link.Target) == o.Target
 }
 
-// moved returns when a link that is absent or invalid was last to be written, or
-// was removed, in nanoseconds since 1970; 0 where nothing tells. Shortly after that
-// a push or a delete may be half done: a registry up to 3.0 truncates a link before
-// it writes it, a push writes a tag's history before its current link, a delete
-// removes a revision's link before the tags that mean it.
-func (l looker) moved(s Ref, look walker.Recheck) (at int64) {
+// lastChanged returns when an absent or invalid link was last written or removed, in nanoseconds
+// since 1970; 0 if unknown. Shortly after that a push or delete may be in progress:
+// registries up to 3.0 truncate a link before they write it, a push writes a tag's history
+// before its current link, and a delete removes a revision link before the tags.
+func (l rechecker) lastChanged(s Ref, look walker.Recheck) (at int64) {
 	r := &l.g.Repos[s.Repo]
 	switch {
 	case !look.Absent:
@@ -189,9 +187,9 @@ func (l looker) moved(s Ref, look walker.Recheck) (at int64) {
 			at = look.Modified
 		}
 	case s.Kind == layout.Revision && !r.HasRevision(s.ID):
-		at = l.g.recent[path.Dir(l.g.KeyOf(s))]
+		at = l.g.changedAt[path.Dir(l.g.KeyOf(s))]
 	case s.Kind == layout.TagCurrent && !r.Tags[s.Tag].Current:
-		at = l.g.recent[layout.TagKey(r.Name, r.Tags[s.Tag].Name)]
+		at = l.g.changedAt[layout.TagKey(r.Name, r.Tags[s.Tag].Name)]
 		for _, h := range HistoryOf(r, s.Tag) {
 			at = max(at, int64(h.Modified)*1e9)
 		}
@@ -199,10 +197,10 @@ func (l looker) moved(s Ref, look walker.Recheck) (at int64) {
 	return at
 }
 
-// amend has the graph hold a link as a second look found it. What it named before is kept
-// too: either look may have been the wrong one. It is false where the graph
-// can't say what was found: a link that is gone, an alias that changed.
-func (l looker) amend(s Ref, look walker.Recheck) bool {
+// amend sets a link as the recheck found it. Its earlier target is kept too, since either
+// read may be wrong. It returns false if the graph can't represent the change: a link that is
+// gone, an alias that changed.
+func (l rechecker) amend(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	alias := s.Kind == layout.LayerLink && look.Link.IsAlias()
 	if look.Absent || s.Kind == layout.LayerLink && r.AliasOf(s.ID) != nil {
@@ -237,16 +235,15 @@ func (l looker) amend(s Ref, look walker.Recheck) bool {
 	return true
 }
 
-// ConcurrentChange is what a judgement waits for: links that are absent or invalid, around
-// which something was written or removed so shortly before that it may be a push
-// or a delete that is half done.
+// ConcurrentChange is links that are absent or invalid and were changed so recently that a
+// push or delete may be in progress.
 type ConcurrentChange struct {
-	Keys  int       // how many links
+	Keys  int       // the number of links
 	Key   string    // the first of them
-	Until time.Time // nothing is half done any more then, if nothing else happens
+	Until time.Time // when they can be judged, unless they change again
 }
 
-// pending are the links that were seen to be changing.
+// pending are the links that are being changed.
 type pending struct {
 	keys   int
 	key    string
@@ -261,8 +258,8 @@ func (p *pending) add(key string, at int64) {
 	p.newest = max(p.newest, at)
 }
 
-// AwaitChanges waits once, until what is being changed can be judged, and a minute at most: a
-// clock that runs ahead isn't waited for. It reports whether it has waited.
+// AwaitChanges waits, once, until concurrent changes can be judged, at most a minute (a clock
+// may be ahead). It reports whether it has waited.
 func (c *Scan) AwaitChanges(ctx context.Context) (bool, error) {
 	p := c.pending
 	if p == nil || p.keys == 0 {

@@ -25,23 +25,23 @@ import (
 // repository. A blob is global; whether a repository serves it is decided by its layer
 // link, and that link is needed with the blob.
 //
-// An alias is a layer link whose path names a digest by another algorithm, and which
-// holds the digest under which the bytes are stored. A registry follows it for blobs
-// and for manifests, so every relation does.
+// An alias is a layer link whose path has a digest of another algorithm, and whose content is
+// the digest under which the bytes are stored. A registry follows it for blobs and manifests,
+// so every relation does.
 
-// ManifestIn is a manifest as one repository holds it. Without a repository nothing
-// is resolved: its references are then only the digests that the manifest states.
+// ManifestIn is a manifest in one repository. Without a repository, references are the
+// digests that the manifest states, and nothing is resolved.
 type ManifestIn struct {
 	g  *Graph
 	R  *Repository
 	ID uint32
 }
 
-// In returns the manifest under id as the repository holds it, nil for none.
+// In returns the manifest under id in the repository, nil for none.
 func (g *Graph) In(r *Repository, id uint32) ManifestIn { return ManifestIn{g, r, id} }
 
-// References yields what the manifest refers to, in its order, without its subject;
-// nothing where it wasn't read or understood.
+// References yields the manifest's references in order, without its subject; none if it
+// wasn't read or parsed.
 func (m ManifestIn) References(yield func(Edge) bool) {
 	n := m.g.NodeAt(m.ID)
 	if n == nil {
@@ -54,10 +54,9 @@ func (m ManifestIn) References(yield func(Edge) bool) {
 	}
 }
 
-// Needs yields each id that is kept as long as the manifest is, and the reference by
-// which it does: what the manifest states, whether or not a registry reads that, and
-// what the repository's alias for it names. What has the manifest as its subject is kept
-// too: see referrers.
+// Needs yields each id that is kept as long as the manifest is, and the reference: what the
+// manifest states, whether a registry reads it or not, and the target of the repository's
+// alias. Referrers are kept too: see Referrers.
 func (m ManifestIn) Needs(yield func(Edge, uint32) bool) {
 	for e := range m.References {
 		id := e.ID()
@@ -70,8 +69,8 @@ func (m ManifestIn) Needs(yield func(Edge, uint32) bool) {
 	}
 }
 
-// Serves yields what a pull of the manifest brings: the reference, the id of what the
-// repository gives for it, and whether that is a manifest of its own.
+// Serves yields what a pull of the manifest is served: the reference, the id that the
+// repository serves for it, and whether that is a manifest.
 func (m ManifestIn) Serves(yield func(Service) bool) {
 	for e := range m.References {
 		to, child := m.R.Child(e)
@@ -84,16 +83,16 @@ func (m ManifestIn) Serves(yield func(Service) bool) {
 	}
 }
 
-// Service is what a repository gives for a reference of a manifest.
+// Service is what a repository serves for a reference.
 type Service struct {
 	Edge
 	To    uint32
 	Child bool
 }
 
-// Takes yields the manifests that are removed with the manifest, unless
-// something else needs them: those that it serves and a registry reads in it. What has
-// the manifest as its subject is removed with it too: see referrers.
+// Takes yields the manifests that are removed with the manifest unless something else needs
+// them: children that it serves and a registry reads. Its referrers are removed too: see
+// Referrers.
 func (m ManifestIn) Takes(yield func(uint32) bool) {
 	for s := range m.Serves {
 		if s.Child && s.Read() && !yield(s.To) {
@@ -102,8 +101,8 @@ func (m ManifestIn) Takes(yield func(uint32) bool) {
 	}
 }
 
-// Resolve returns what the repository gives for a digest: what its alias names, or
-// the digest itself.
+// Resolve returns the id that the repository serves for a digest: its alias's target, or the
+// digest itself.
 func (r *Repository) Resolve(id uint32) uint32 {
 	if r == nil || len(r.Aliases) == 0 {
 		return id
@@ -114,8 +113,8 @@ func (r *Repository) Resolve(id uint32) uint32 {
 	return id
 }
 
-// Child returns the manifest that the repository gives for an entry of an index. It
-// is false for what is no entry, and where the repository has no revision link to it.
+// Child returns the manifest that the repository serves for an entry of an index; ok is false
+// if e is no entry, or there is no revision link.
 func (r *Repository) Child(e Edge) (id uint32, ok bool) {
 	if !e.IsEntry() {
 		return None, false
@@ -127,9 +126,8 @@ func (r *Repository) Child(e Edge) (id uint32, ok bool) {
 	return id, id != e.ID() && r.HasRevision(id)
 }
 
-// Subjects yields the subjects of the manifest. There is one at most where the
-// manifest follows its specification. Of several each counts: readers of JSON differ in
-// which of two equal keys they take.
+// Subjects yields the subjects of the manifest, at most one if it follows its specification.
+// If JSON keys are repeated, each counts, since parsers differ in which one they use.
 func (m ManifestIn) Subjects(yield func(uint32) bool) {
 	n := m.g.NodeAt(m.ID)
 	if n == nil {
@@ -142,9 +140,8 @@ func (m ManifestIn) Subjects(yield func(uint32) bool) {
 	}
 }
 
-// Referrers yields the manifests that the repository holds and that have the manifest
-// as their subject, by digest. What its referrers tags mean are referrers too: see
-// referrersTags.
+// Referrers yields the manifests of the repository whose subject is the manifest, by digest.
+// Targets of its referrers tags are referrers too: see ReferrersTags.
 func (m ManifestIn) Referrers(yield func(uint32) bool) {
 	m.g.sortSubjects()
 	of := func(s subject, id uint32) int { return cmp.Compare(s.of, id) }
@@ -159,8 +156,8 @@ func (m ManifestIn) Referrers(yield func(uint32) bool) {
 	}
 }
 
-// ReferrersTags returns the repository's tags whose names make what they mean
-// referrers (sha256-<hex>, with or without an ending), by their subject.
+// ReferrersTags returns the repository's referrers tags (sha256-<hex>, with or without a
+// suffix), by subject.
 func (g *Graph) ReferrersTags(r *Repository) map[uint32][]uint32 {
 	var all map[uint32][]uint32
 	for t := range r.Tags {
@@ -175,21 +172,21 @@ func (g *Graph) ReferrersTags(r *Repository) map[uint32][]uint32 {
 	return all
 }
 
-// EntryState is how a repository holds what an index names.
+// EntryState is the state of an index's entry in a repository.
 type EntryState uint8
 
 const (
-	EntryServed      EntryState = iota // it has a revision link to it
-	EntryAliased                       // an alias names it
-	EntryUnexplained                   // no link explains the digest of another algorithm: it may be any blob of the repository
-	EntryUncertain                     // nobody can say what it is: it could not be read, or is being changed
-	EntryLayer                         // an entry of no manifest's type, to which it has a layer link
-	EntryBlob                          // an entry of no manifest's type whose bytes are no manifest
-	EntryProven                        // its own links prove that the manifest was pushed here: the revision link can be rebuilt
-	entryAbsent                        // it hasn't got it
+	EntryServed      EntryState = iota // it has a revision link
+	EntryAliased                       // it is an alias
+	EntryUnexplained                   // the digest of another algorithm has no alias: it may be any blob of the repository
+	EntryUncertain                     // unknown: it could not be read, or is being changed
+	EntryLayer                         // an entry without a manifest's type that has a layer link
+	EntryBlob                          // an entry without a manifest's type whose bytes are no manifest
+	EntryProven                        // the repository's links prove that it was pushed here: the revision link can be rebuilt
+	entryAbsent                        // the repository doesn't have it
 )
 
-// Entry says how the repository holds an entry of the index.
+// Entry returns the state of an entry of the index in the repository.
 func (m ManifestIn) Entry(e Edge) EntryState {
 	g, r, id := m.g, m.R, e.ID()
 	state, either := g.StateAt(id), e.Role() == manifest.Either
@@ -212,19 +209,18 @@ func (m ManifestIn) Entry(e Edge) EntryState {
 	return entryAbsent
 }
 
-// StandsFor reports whether a digest of another algorithm is, in the repository,
-// only a name for another: an alias, or nothing that is stored by itself.
+// StandsFor reports whether a digest of another algorithm is only a name in the repository:
+// it is an alias, or isn't stored.
 func (g *Graph) StandsFor(r *Repository, id uint32) bool {
 	return g.IsForeign(id) && !r.HasLayer(id) && (r.AliasOf(id) != nil || !g.Present(id))
 }
 
-// maxProof bounds how many references are followed to prove one manifest.
+// maxProof is the most references to follow in one proof.
 const maxProof = 10_000
 
-// Proven reports whether the repository's own links prove that the manifest was
-// pushed to it: every blob that a registry finds referred to in it is linked here, and
-// every child of an index is served here or proven likewise. What anybody can push, as
-// it is in every second image, proves nothing.
+// Proven reports whether the repository's own links prove that the manifest was pushed to it:
+// every blob that a registry reads in it is linked here, and every child is served here or
+// proven. Blobs that are in many images prove nothing.
 func (m ManifestIn) Proven() bool {
 	rest := maxProof
 	return m.provenWithin(&rest)

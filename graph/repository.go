@@ -11,31 +11,30 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Repository is one repository: what its links say, by ids.
+// Repository holds the links of one repository, by ids.
 type Repository struct {
 	Name           string
 	Layers         []LayerLink
 	Revisions      []Revision     // sorted by id once sealed
 	Tags           []Tag          // sorted by name once sealed
-	LayerManifests []uint32       // manifests that only a layer link gives it; sorted
-	LayersUnread   []uint32       // archived blobs that only a layer link gives it, which may be manifests; sorted
+	LayerManifests []uint32       // manifests with only a layer link; sorted
+	LayersUnread   []uint32       // archived blobs with only a layer link, which may be manifests; sorted
 	History        []HistoryEntry // sorted by tag and id once sealed
 	Aliases        []Alias
-	Bad            map[Link]BadLink   // links whose content isn't what their path says
-	NamedBefore    []uint32           // what links named at the first look and no longer do
+	Bad            map[Link]BadLink   // links whose content is wrong
+	NamedBefore    []uint32           // targets that a recheck found replaced
 	Uploads        map[string]*Upload // by upload id
 	tagID          map[string]uint32  // until sealed
-	Exists         bool               // it has one of the directories that make a repository
-	InGrace        bool               // something of it is within the grace period
-	Pinned         bool               // by its name, a fault below it or a broken alias
+	Exists         bool               // it has a directory that makes it a repository
+	InGrace        bool               // something of it is in grace
+	Pinned         bool               // because of its name, a fault in it or a broken alias
 	BadName        bool               // no registry accepts its name
 	Blind          bool               // something below it could not be read
-	has            Parts              // its directories in which anything is, links aside
-	Foreign        Parts              // those in which something is that is no part of the layout
+	has            Parts              // its directories with any content, links aside
+	Foreign        Parts              // its directories with foreign files
 }
 
-// LayerLink is a layer link: a blob's id, and one bit that says that the link is
-// within the grace period. They are sorted once sealed.
+// LayerLink is a layer link: the blob's id, and a bit that is set if the link is in grace.
 type LayerLink uint32
 
 // NewLayerLink returns the link to a blob, and whether the link is in grace.
@@ -58,12 +57,12 @@ type Revision struct {
 	Modified uint32 // seconds since 1970
 }
 
-// Tag is a tag's directory; target is none while its current link names nothing.
+// Tag is a tag; Target is None if its current link is missing or invalid.
 type Tag struct {
 	Name     string
 	Target   uint32
 	Modified uint32 // of current/link
-	Current  bool   // there is a current/link
+	Current  bool   // current/link exists
 	BadName  bool   // no registry accepts its name
 }
 
@@ -77,7 +76,7 @@ type HistoryEntry struct {
 // Alias is a layer link under another algorithm's digest.
 type Alias struct {
 	ID       uint32 // of the digest in its path
-	Target   uint32 // none if its content names nothing
+	Target   uint32 // None if its content is invalid
 	Modified uint32
 	tarsum   string // the version in the path of a tarsum link: "v1"
 }
@@ -89,11 +88,11 @@ type Link struct {
 	ID   uint32 // not for TagCurrent
 }
 
-// BadLink is what is wrong with a link's content.
+// BadLink is the wrong content of a link.
 type BadLink struct {
 	State  walker.LinkState
 	Why    string
-	Target uint32 // of a mismatch; else none
+	Target uint32 // of a mismatched link; else None
 	Body   string // the content
 }
 
@@ -103,12 +102,12 @@ type Upload struct {
 	modified int64 // of the newest, nanoseconds since 1970
 	emptied  int64 // of the newest directory with nothing in it, likewise
 	part     int64 // of the newest multipart upload of its data, likewise
-	Own      bool  // there is something in it that is part of an upload, or unknown
-	Foreign  bool  // there is something in it that is no part of an upload
+	Own      bool  // it has a file of an upload, or an unknown one
+	Foreign  bool  // it has a file that isn't an upload's
 }
 
-// Newest is the time that counts as an upload's age: that of its files, or where
-// there are none of its directories.
+// Newest returns the time that counts as the upload's age: of its newest file or, without
+// files, of its directories.
 func (u *Upload) Newest() int64 {
 	if u.modified == 0 {
 		return u.emptied
@@ -116,8 +115,7 @@ func (u *Upload) Newest() int64 {
 	return u.modified
 }
 
-// Touched is when somebody last went on with it, as far as its files and its
-// multipart uploads tell.
+// Touched returns when the upload was last continued, by its files and multipart uploads.
 func (u *Upload) Touched() int64 { return max(u.Newest(), u.part) }
 
 // CompareRevision compares a revision with an id, for a search among the sorted ones.
@@ -135,7 +133,7 @@ func (r *Repository) HasRevision(id uint32) bool {
 	return ok
 }
 
-// HasLink reports whether the repository has a layer link for id, under whatever name.
+// HasLink reports whether the repository has a layer link for id, or an alias.
 func (r *Repository) HasLink(id uint32) bool { return r.HasLayer(id) || r.AliasOf(id) != nil }
 
 // AliasOf returns the alias under id, nil if there is none.
@@ -158,7 +156,7 @@ const (
 // partNames are the directories' names, by their bits.
 var partNames = [...]string{"_layers", "_manifests", "_uploads"}
 
-// PartOf returns the directory of its repository in which a key lies; 0 for none.
+// PartOf returns the own directory of its repository that a key is in; 0 for none.
 func PartOf(repository, key string) Parts {
 	rest, ok := strings.CutPrefix(key, layout.RepositoryKey(repository)+"/")
 	if !ok {
@@ -171,8 +169,7 @@ func PartOf(repository, key string) Parts {
 	return 0
 }
 
-// OwnParts returns the repository's directories that can be removed as a whole once
-// nothing needs it.
+// OwnParts returns the repository's own directories that can be removed as a whole.
 func (r *Repository) OwnParts() Parts {
 	has := r.has
 	if len(r.Layers)+len(r.Aliases) > 0 {
@@ -184,7 +181,7 @@ func (r *Repository) OwnParts() Parts {
 	return has &^ r.Foreign
 }
 
-// Without names the directories that aren't among the parts.
+// Without returns the names of the own directories that aren't among p.
 func (p Parts) Without() (names []string) {
 	for at, name := range partNames {
 		if p&(1<<at) == 0 {
@@ -204,7 +201,7 @@ func HistoryOf(r *Repository, t uint32) []HistoryEntry {
 	return r.History[from:to]
 }
 
-// UploadBytes adds up what the repository's uploads take.
+// UploadBytes returns the bytes of the repository's uploads.
 func (r *Repository) UploadBytes() (sum int64) {
 	for _, u := range r.Uploads {
 		sum += u.Bytes
@@ -221,7 +218,7 @@ func (r *Repository) Pushed() time.Time {
 	return TimeOf(newest)
 }
 
-// Targets yields what the current links of the tags name, tag after tag.
+// Targets yields the targets of the tags.
 func (r *Repository) Targets(yield func(id uint32) bool) {
 	for i := range r.Tags {
 		if to := r.Tags[i].Target; to != None && !yield(to) {
@@ -230,8 +227,7 @@ func (r *Repository) Targets(yield func(id uint32) bool) {
 	}
 }
 
-// Named calls each with every id that a link of the repository names, by its
-// path or by its content.
+// Named calls each with every id in a path or content of the repository's links.
 func (r *Repository) Named(each func(id uint32)) {
 	for _, l := range r.Layers {
 		each(l.ID())
@@ -260,7 +256,7 @@ func (r *Repository) Named(each func(id uint32)) {
 // TagRef names a tag of the whole store.
 type TagRef struct{ Repo, Tag uint32 }
 
-// LinkMismatches reports whether a layer link holds another digest than its path says.
+// LinkMismatches reports whether a layer link's content differs from its path.
 func LinkMismatches(r *Repository, id uint32) bool {
 	o, ok := r.Bad[Link{Kind: layout.LayerLink, ID: id}]
 	return ok && o.State == walker.LinkMismatch
@@ -282,8 +278,8 @@ func (r *Repository) IsLayerManifest(id uint32) bool {
 // Serves reports whether the repository has a manifest, by whichever link.
 func (r *Repository) Serves(id uint32) bool { return r.HasRevision(id) || r.IsLayerManifest(id) }
 
-// Manifests are the repository's revisions, and the manifests that it has by a
-// layer link, whose times nobody knows but for their youth.
+// Manifests yields the revisions and the manifests with only a layer link; times of the
+// latter are only known to be in grace or not.
 func (r *Repository) Manifests() iter.Seq[Revision] {
 	return func(yield func(Revision) bool) {
 		for _, v := range r.Revisions {
@@ -299,7 +295,7 @@ func (r *Repository) Manifests() iter.Seq[Revision] {
 	}
 }
 
-// LinkTo returns the place of the link by which the repository has a manifest.
+// LinkTo returns the link by which the repository has a manifest.
 func (r *Repository) LinkTo(id uint32) Link {
 	if r.IsLayerManifest(id) {
 		return Link{Kind: layout.LayerLink, ID: id}

@@ -12,17 +12,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Unchanged lists all links once more, from r, which the scan goes on with, and reports
-// whether they, and all else below repositories/, are what they were when the
-// store was read: their sizes and times too, and the contents of those whose
-// paths don't say what they hold. If so, whatever nothing
-// referred to then still has nothing that refers to it. A few blobs are looked
-// at as well, so that a disk which is no longer mounted shows, and all that were
-// missing: what somebody has put back is to be served again. The scan must have
-// been made with Options.Fingerprint, and of one in which a second look showed
-// anything other than the first nothing is ever the same.
+// Unchanged lists all links again, from r, which replaces the scan's reader, and reports
+// whether they and all else below repositories/ are unchanged: sizes and times too, and
+// contents that differ from the path. If so, what was unreferenced still is. Some blobs are
+// rechecked, which shows a disk that is no longer mounted, and so are all missing ones: a
+// restored blob must be served. It requires Options.Fingerprint. After a recheck that found a
+// change, the result is always false.
 func (c *Scan) Unchanged(ctx context.Context, r backend.Reader) (same bool, err error) {
-	proven := c.w.Reader.Cost().LinksProven > 0 // not to read what links hold would spare nothing
+	proven := c.w.Reader.Cost().LinksProven > 0 // reading links would cost what this saves
 	c.w.Reader = r
 	if !c.Fingerprint || !c.Confirmed() {
 		return false, nil
@@ -43,7 +40,7 @@ func (c *Scan) Unchanged(ctx context.Context, r backend.Reader) (same bool, err 
 	return stillMissing(ctx, c.Graph, r)
 }
 
-// stillMissing reports whether nothing is there by now of what was missing.
+// stillMissing reports whether all missing blobs are still missing.
 func stillMissing(ctx context.Context, g *Graph, r backend.Reader) (bool, error) {
 	var keys []string
 	alias := aliasIDs(g)
@@ -61,16 +58,15 @@ func stillMissing(ctx context.Context, g *Graph, r backend.Reader) (bool, error)
 	return true, nil
 }
 
-// Confirmed reports whether no second look so far, judgements' included, showed
-// anything other than the first.
+// Confirmed reports whether no recheck has found a change.
 func (c *Scan) Confirmed() bool {
 	return len(c.Graph.Changed)+len(c.Graph.late)+len(c.Graph.Unconfirmed) == 0
 }
 
-// samples is how many blobs are looked at.
+// samples is how many blobs are rechecked.
 const samples = 16
 
-// stillThere reports whether some of the blobs are as they were listed.
+// stillThere reports whether a sample of the blobs is as listed.
 func stillThere(ctx context.Context, g *Graph, r backend.Reader) (bool, error) {
 	var keys []string
 	var sizes []int64
@@ -86,7 +82,7 @@ func stillThere(ctx context.Context, g *Graph, r backend.Reader) (bool, error) {
 	return true, nil
 }
 
-// fingerprint sums up what a listing of links brings, whatever its order.
+// fingerprint is a hash of a listing of links that doesn't depend on its order.
 type fingerprint struct {
 	seed maphash.Seed
 	sum  uint64
@@ -112,7 +108,7 @@ func (f *fingerprint) entry(e *walker.Entry) {
 	f.sum += f.hash.Sum64()
 }
 
-// begin begins one thing's hash with its names, each with its length.
+// begin starts the hash of one item with its names, each with its length.
 func (f *fingerprint) begin(names ...string) {
 	f.hash.SetSeed(f.seed)
 	for _, name := range names {
@@ -120,7 +116,7 @@ func (f *fingerprint) begin(names ...string) {
 	}
 }
 
-// recount reads a listing of links for nothing but its fingerprint.
+// recount computes the fingerprint of a listing of links.
 type recount struct {
 	*fingerprint
 	c *Scan

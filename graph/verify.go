@@ -12,14 +12,14 @@ import (
 	"regfsck/walker/ledger"
 )
 
-// Verify says whose bytes are hashed besides those of all manifests: at most one of
-// these. With a Ledger, only what that doesn't know to be right is, and always what it
-// knows to be wrong.
+// Verify selects the blobs to hash besides the manifests; at most one field is set. With a
+// Ledger, blobs that it knows to be right are not hashed, and those that it knows to be wrong
+// always are.
 type Verify struct {
 	All     bool
 	Percent float64     // of the blobs, the same ones each time
-	Part    ledger.Part // the blobs of this part of all digests; N is 0 for none
-	Budget  int64       // the blobs that were hashed longest ago, or never, up to so many bytes, and one at least; 0 for none
+	Part    ledger.Part // blobs of this part of all digests; N is 0 for none
+	Budget  int64       // bytes of blobs to hash, those that were never hashed or longest ago first, at least one; 0 for none
 	Missing bool        // all that the Ledger doesn't know to be right
 }
 
@@ -34,23 +34,23 @@ func (a *Amount) add(bytes int64) {
 	a.Bytes += bytes
 }
 
-// Proofs is how many blobs are what their digests name, and how that is known.
+// Proofs counts blobs by whether they are verified.
 type Proofs struct {
 	Hashed    Amount // by this run
-	Known     Amount // hashed by earlier runs, or by others, and the same since
-	Manifests Amount // read as manifests, which are hashed each time
-	Wrong     Amount // hashed by this run, and not what their digests name
+	Known     Amount // by earlier runs or others, and unchanged since
+	Manifests Amount // read as manifests, which are always hashed
+	Wrong     Amount // hashed by this run, and wrong
 	Unproven  Amount // all others
-	All       bool   // all are to be proven: see Options.Prove
+	All       bool   // all are to be verified: see Options.Prove
 }
 
-// Hashing is what came of hashing blobs alone.
+// Hashing is the result of HashOnly.
 type Hashing struct {
 	Phases []Phase
 	Listed Amount  // all blobs of the store
-	Part   Amount  // those that were to be proven
+	Part   Amount  // blobs to verify
 	Proofs Proofs  // of these
-	Wrong  []Blob  // of these, in the order of their keys
+	Wrong  []Blob  // in the order of their keys
 	Unread []Fault // what could not be listed or read, likewise
 }
 
@@ -60,15 +60,14 @@ type Blob struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// Fault is what could not be listed or read, and why.
+// Fault is a key that could not be listed or read, and why.
 type Fault struct {
 	Key string `json:"path"`
 	Why string `json:"detail"`
 }
 
-// HashOnly lists a store's blobs and hashes those of the part o.Verify.Part, as far as
-// o.Ledger doesn't know them to be right. What they are needed for isn't read. An error is
-// as that of Read.
+// HashOnly lists a store's blobs and hashes those of the part o.Verify.Part that o.Ledger
+// doesn't know to be right. It reads no links. Errors are as those of Read.
 func HashOnly(ctx context.Context, r backend.Reader, o Options) (*Hashing, error) {
 	c := newScan(r, o)
 	err := c.through(ctx, []step{{"blobs", "blobs", c.listBlobs}, {"verify", "bytes", c.verify}})
@@ -95,7 +94,7 @@ func HashOnly(ctx context.Context, r backend.Reader, o Options) (*Hashing, error
 	return h, err
 }
 
-// remember tells the Ledger of listed blobs. It knows those with a sha256 digest.
+// remember adds listed blobs to the Ledger, which has sha256 digests only.
 func (h *hashing) remember(blobs []walker.Blob) {
 	records := make([]ledger.Record, 0, len(blobs))
 	for _, b := range blobs {
@@ -106,21 +105,20 @@ func (h *hashing) remember(blobs []walker.Blob) {
 	h.Ledger.AddListed(records)
 }
 
-// hashing hashes blobs, and knows which are proven to be what their digests name.
+// hashing hashes blobs and counts which are verified.
 type hashing struct {
 	*phases
 	*Options
 	g *Graph
 	w *walker.Walker
 
-	stopped  bool   // ctx has ended before all blobs were hashed: with Options.Partial
-	Unhashed Amount // which were left then
-	Proofs   Proofs // which blobs are what their digests name; only with a Ledger
+	stopped  bool   // ctx ended before all blobs were hashed; only with Options.Partial
+	Unhashed Amount // not hashed then
+	Proofs   Proofs // only with a Ledger
 }
 
-// verify hashes the blobs that were asked for, and always those whose size
-// can't be right: another than a descriptor states, or none at all; each once.
-// What seems to be wrong is hashed once more before it is believed.
+// verify hashes the selected blobs, and always those with a wrong size: not a descriptor's,
+// or 0. What seems wrong is hashed again.
 func (h *hashing) verify(ctx context.Context) error {
 	if h.stopped {
 		return nil
@@ -154,7 +152,7 @@ func (h *hashing) verify(ctx context.Context) error {
 	wrong, err := h.hash(ctx, ids)
 	if err == nil && len(wrong) > 0 {
 		again := ctx
-		if h.Partial { // few are hashed once more all the same: else nothing could be said of them
+		if h.Partial { // few are hashed again, without which nothing could be said of them
 			again = context.WithoutCancel(ctx)
 		}
 		_, err = h.hash(again, wrong)
@@ -169,10 +167,10 @@ func (h *hashing) verify(ctx context.Context) error {
 	return err
 }
 
-// prove counts a blob among those that are proven, or aren't.
+// prove counts a blob in p.
 func (h *hashing) prove(id uint32, p *Proofs) { h.among(id, p).add(h.g.Sizes[id]) }
 
-// among returns the amount to which a blob belongs.
+// among returns the amount that a blob is counted in.
 func (h *hashing) among(id uint32, p *Proofs) *Amount {
 	g := h.g
 	state := g.StateAt(id)
@@ -193,7 +191,7 @@ func (h *hashing) among(id uint32, p *Proofs) *Amount {
 	return &p.Unproven
 }
 
-// Unproven are the blobs that Proofs counts so, in the order of their digests.
+// Unproven yields the blobs that aren't verified, in the order of their digests.
 func (h *hashing) Unproven() iter.Seq[Blob] {
 	return func(yield func(Blob) bool) {
 		var p Proofs
@@ -205,7 +203,7 @@ func (h *hashing) Unproven() iter.Seq[Blob] {
 	}
 }
 
-// ledgerOf returns what the Ledger knows of a listed blob, and when it was hashed.
+// ledgerOf returns the Ledger's verdict on a listed blob, and when it was hashed.
 func (h *hashing) ledgerOf(id uint32) (ledger.Verdict, int64) {
 	if h.Ledger == nil || h.g.IsForeign(id) {
 		return ledger.Unknown, 0
@@ -213,7 +211,7 @@ func (h *hashing) ledgerOf(id uint32) (ledger.Verdict, int64) {
 	return h.Ledger.Lookup(h.g.digest(id))
 }
 
-// chosen reports whether a blob's bytes are to be hashed.
+// chosen reports whether a blob is to be hashed.
 func (h *hashing) chosen(id uint32) bool {
 	switch v, _ := h.ledgerOf(id); v {
 	case ledger.Right:
@@ -224,8 +222,7 @@ func (h *hashing) chosen(id uint32) bool {
 	return h.Verify.Missing || h.sampled(id)
 }
 
-// longestUnproven returns the blobs of Verify.Budget. They are taken once: what is read
-// later on is not hashed for it.
+// longestUnproven returns the blobs of Verify.Budget. They are selected once.
 func (h *hashing) longestUnproven() (ids []uint32) {
 	if h.Verify.Budget == 0 {
 		return nil
@@ -253,8 +250,8 @@ func (h *hashing) longestUnproven() (ids []uint32) {
 	return ids
 }
 
-// hash hashes blobs, the largest first so that the tail is short, and notes
-// what is wrong with them. It returns the ids of those with wrong bytes.
+// hash hashes blobs, largest first to balance the workers, and records what is wrong. It
+// returns the ids of wrong ones.
 func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err error) {
 	g := h.g
 	var bytes int64
@@ -265,7 +262,7 @@ func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err e
 		return cmp.Or(cmp.Compare(g.Sizes[b], g.Sizes[a]), cmp.Compare(a, b))
 	})
 	h.more(bytes, "bytes")
-	var done Bitset // by their places in ids
+	var done Bitset // by index in ids
 	err = h.w.Hash(ctx, len(ids), g.digests(ids), h.shown.Add, func(i int, is walker.Hashed) error {
 		h.Count += g.Sizes[ids[i]]
 		done.Add(uint32(i))
@@ -274,7 +271,7 @@ func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err e
 		if is.State != walker.HashRight {
 			g.BadHashes[ids[i]] = is
 		}
-		if is.State == walker.HashMissing { // listed, and gone
+		if is.State == walker.HashMissing { // listed, and missing
 			s := Ref{None, Link{Kind: layout.Blob, ID: ids[i]}}
 			g.Changed[s], g.Unconfirmed[s] = true, true
 		}
@@ -295,7 +292,7 @@ func (h *hashing) hash(ctx context.Context, ids []uint32) (wrong []uint32, err e
 	return wrong, err
 }
 
-// note has the Ledger remember the outcome of hashing a blob.
+// note records the result for a blob in the Ledger.
 func (h *hashing) note(id uint32, state walker.HashState) {
 	if h.Ledger == nil || h.g.IsForeign(id) {
 		return
@@ -309,8 +306,8 @@ func (h *hashing) note(id uint32, state walker.HashState) {
 	}
 }
 
-// sampled reports whether a blob is among those whose bytes Verify names. Digests are
-// spread evenly, so their last bytes draw the sample, and their first bytes a part.
+// sampled reports whether Verify selects a blob. The last bytes of digests decide about a
+// sample, the first ones about a part.
 func (h *hashing) sampled(id uint32) bool {
 	switch {
 	case h.Verify.All:

@@ -1,35 +1,28 @@
-// Package apply carries plans out, and undoes what it did. It is the only package
-// that is given a Store.
+// Package apply carries out plans and undoes runs. It is the only package that gets a Store.
 //
-// A plan is never trusted. With the store locked, all links are listed again. Where
-// they aren't exactly what they were when the plan was made, or the plan wasn't made
-// just now, the whole store is read again. That is judged under the plan's policy,
-// and every step has to result from it again, with the same precondition. What
-// results besides is not done and counts as a root, so that no step depends on
-// another that nobody carries out. The plan of a removal is its policy: exactly what
-// it names is removed, and all else is a root.
-// If that holds and no guard objects, the steps run kind after kind, in an
-// order in which an interruption leaves garbage and never a reference to
-// something that was removed:
+// A plan is never trusted. With the store locked, all links are listed again. Unless the
+// plan was made in this run and they are unchanged, the whole store is read again. It is
+// judged under the plan's policy, and every step must result again, with the same
+// precondition. Other results are roots, so that no step depends on one that isn't carried
+// out. The plan of a removal is its policy: what it lists is removed, and all else is a root.
+// If no guard refuses the plan, the steps run kind by kind, in an order in which an
+// interruption leaves garbage and never a reference to something removed:
 //
-//	links that are rebuilt; then, the store read once more, tags' history, tags,
-//	revision links, layer links, uploads, blobs, and at last empty directories
+//	rebuilt links; then, after the store is read again, tags' history, tags,
+//	revision links, layer links, uploads, blobs, and finally empty directories
 //
-// Among the uploads are multipart uploads. They are given up for good,
-// and an undo says so.
+// Uploads include multipart uploads. Their abort can't be undone, and an undo reports that.
 //
-// The removal of links is synced before what they led to is removed.
+// The removal of links is synced before blobs are removed.
 //
-// Within a kind, batches run in parallel inside. Each step's precondition is
-// checked against the store as it is now; then the intents of the batch go to
-// the journal and are synced; then the store is changed; then the receipts
-// follow. A step that failed, or whose precondition doesn't hold any more,
-// makes its object a root: the store is judged again with it, and later steps
-// that don't come out again are skipped and named.
+// The steps of a kind run in batches. Each step's precondition is checked against the store;
+// then the intents of the batch are written to the journal and synced; then the store is
+// changed; then the receipts are written. If a step fails or is skipped, its object becomes a
+// root and the store is judged again: steps that no longer result are skipped and reported.
 //
-// The journal is in the state directory, runs/<run>/journal.jsonl, with the
-// plan beside it. A run that ended anywhere, by a crash too, can be resumed with
-// the same plan, finished by whatever runs next, or undone.
+// The journal is runs/<run>/journal.jsonl in the state directory, with the plan beside it. A
+// run that ended early, even by a crash, can be resumed with the same plan, finished by the
+// next run, or undone.
 package apply
 
 import (
@@ -51,39 +44,39 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Input is what a run needs to know.
+// Input is the input of a run.
 type Input struct {
-	Store backend.Store // it is locked for the run
-	Scan  check.Options // how the plan was made, its Policy included; Now is replaced. Its Progress counts the steps too
-	Run   backend.Run   // an empty ID is made up; a run that is resumed keeps its own
-	State string        // the state directory on this machine; it is made if it isn't there
+	Store backend.Store // locked for the run
+	Scan  check.Options // the options of the plan, with its Policy; Now is replaced. Its Progress counts the steps too
+	Run   backend.Run   // an empty ID is replaced; a resumed run keeps its own
+	State string        // the state directory, which is created if it doesn't exist
 
-	Plan   *plan.Plan    // empty, it still lets a run that was interrupted be finished
-	Header plan.Header   // goes into the plan file beside the journal
-	Found  *check.Result // of a reading with Scan.Again that need not be repeated if the links are the same still; or nil
-	Made   bool          // Plan is what plan.New makes of Found, under Scan.Policy
+	Plan   *plan.Plan    // an empty plan still finishes an interrupted run
+	Header plan.Header   // for the plan file beside the journal
+	Found  *check.Result // the check of the plan, with Scan.Again, to reuse if the links are unchanged; or nil
+	Made   bool          // Plan is plan.New of Found under Scan.Policy
 
 	Limits  Limits
-	Given   Given            // what only the caller knows
+	Given   Given            // facts that only the caller knows
 	Now     func() time.Time // nil is time.Now
-	Workers int              // changes made at once; 0 for the default
+	Workers int              // concurrent changes; 0 for the default
 
-	CopyRate int64 // bytes that all copies together may read in a second; 0 is no limit
+	CopyRate int64 // limit of all copies in bytes a second; 0 is none
 }
 
-// Limits are what a person allows.
+// Limits limit what a run may do.
 type Limits struct {
 	MaxDelete  float64 // share of the blobs, manifests, tags, links and repositories that may be removed, from 0 to 1; 1 is no limit
-	MinObjects int     // where the store has fewer of a kind than that, any share of them may be removed
+	MinObjects int     // a kind with fewer objects may be removed without MaxDelete
 
-	AnyAmount    bool // a person has named what is removed: MaxDelete holds only for what is missing
-	ByRule       bool // a rule has named what is removed, no person: manifests without a tag as well
-	AllowTagless bool // manifests without a tag may be removed though a database may hold their tags
+	AnyAmount    bool // a person named what is removed: MaxDelete applies only to missing blobs
+	ByRule       bool // a rule selected what is removed, untagged manifests included
+	AllowTagless bool // untagged manifests may be removed even if a database may hold their tags
 	RunningOK    bool // a registry may answer at the store's address
-	NoUndoOK     bool // what is removed need not be kept for an undo
+	NoUndoOK     bool // the run need not be undoable
 }
 
-// The limits that hold unless a person says otherwise.
+// Default limits.
 const (
 	DefaultMaxDelete  = 0.25
 	DefaultMinObjects = 1000
@@ -94,36 +87,35 @@ const (
 	batchSize      = 2000
 )
 
-// run is a run that is being carried out.
+// run is the state of Run.
 type run struct {
 	Input
 	facts         Facts
 	out           *Outcome
-	unfinished    []*journal.Run     // runs that were interrupted, the newest first: that may be resumed, the others are finished
-	lastBegan     time.Time          // when the last run began
-	changes       *changer           // once the journal is open
+	unfinished    []*journal.Run     // interrupted runs, newest first: the first may be resumed, the others are finished
+	lastBegan     time.Time          // when the previous run began
+	changes       *changer           // set once the journal is open
 	otherJournals []*journal.Journal // of the runs that this one finishes
 
 	justification   *justification
-	resumed         *resumption // of a run that had been begun before; else nil
-	failedKeys      []string    // of steps that were skipped or failed for a reason of their own
-	dependentReason string      // why steps are skipped that don't follow any more
-	stopReason      string      // why all further steps are skipped; "" while they aren't
+	resumed         *resumption // of the run that is resumed; else nil
+	failedKeys      []string    // of steps that were skipped or failed themselves
+	dependentReason string      // why dependent steps are skipped
+	stopReason      string      // why all further steps are skipped; "" for none
 	emptied         emptied
 	written         bool    // a link was written
-	copier          *copier // while blobs are copied from sources; else nil
+	copier          *copier // while blobs are copied; else nil
 	copyRate        *source.Rate
-	removing        bool // the removals have begun
-	unsyncedLinks   bool // links were removed, and a power failure may bring them back
+	removing        bool // removals have begun
+	unsyncedLinks   bool // removals of links aren't synced
 	dirsLeft        bool // the store could not remove a directory
 }
 
-// Run carries a plan out. Where a guard objects the error is a *Refused and
-// nothing was changed; where ctx ended before anything was changed it is ctx's.
-// Once something was changed there is an Outcome, with an error only where the
-// journal could not be written any more: the run stops there, and can be resumed
-// or undone like one that crashed. A run that ctx ends stops before
-// the next batch, and in the middle of a copy, and its Outcome says so.
+// Run carries out a plan. If a guard refuses it, the error is a *Refused; if ctx ends before
+// the first change, it is ctx's. After the first change there is an Outcome, and an error
+// only if the journal could not be written: then the run stops, and can be resumed or undone.
+// When ctx ends, the run stops before the next batch, or within a copy, and the Outcome says
+// so.
 func Run(ctx context.Context, in Input) (*Outcome, error) {
 	r := newRun(in)
 	if err := r.guard(ctx); err != nil {
@@ -158,7 +150,7 @@ func newRun(in Input) *run {
 	}
 	in.Plan = &plan.Plan{Steps: slices.Clone(in.Plan.Steps)}
 	slices.SortStableFunc(in.Plan.Steps, func(a, b plan.Step) int { return cmp.Compare(a.Kind.Stage(), b.Kind.Stage()) })
-	in.Scan.Lost = 0 // nobody counts what nobody sees
+	in.Scan.Lost = 0 // lost images aren't reported
 	if in.Scan.Removal != nil {
 		in.Scan.Removal = in.Plan.Removal()
 	}
@@ -176,7 +168,7 @@ func newRun(in Input) *run {
 	return r
 }
 
-// guard checks all that needs no scan.
+// guard runs the checks that need no scan.
 func (r *run) guard(ctx context.Context) (err error) {
 	if r.facts, err = FindFacts(ctx, r.Store, r.State, r.Given); err != nil {
 		return err
@@ -195,7 +187,7 @@ func (r *run) guard(ctx context.Context) (err error) {
 	return nil
 }
 
-// lock keeps others out of the store.
+// lock locks the store.
 func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() error, err error) {
 	unlock, err = s.Lock(ctx, b)
 	if errors.Is(err, backend.ErrLocked) {
@@ -210,9 +202,9 @@ func lock(ctx context.Context, s backend.Store, b backend.Run) (unlock func() er
 	return unlock, err
 }
 
-// runLocked does all that is done under the lock.
+// runLocked is Run with the store locked.
 func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
-	if err := r.guard(ctx); err != nil { // the state may have changed before the lock was held
+	if err := r.guard(ctx); err != nil { // the state may have changed before the lock
 		return nil, err
 	}
 	if err := r.findUnfinished(); err != nil {
@@ -240,7 +232,7 @@ func (r *run) runLocked(ctx context.Context) (*Outcome, error) {
 	return r.summary(ctx), err
 }
 
-// summary sums up what became of the run.
+// summary completes the outcome.
 func (r *run) summary(ctx context.Context) *Outcome {
 	r.out.checkHealed(r.stopReason != "")
 	at := map[string]int{}
@@ -259,8 +251,8 @@ func (r *run) summary(ctx context.Context) *Outcome {
 	return r.out
 }
 
-// findUnfinished reads the last runs. Those that were interrupted are finished, and
-// the very last is resumed where the plan is the same.
+// findUnfinished reads the last runs. Interrupted ones are finished; the last one is resumed
+// if its plan is the same.
 func (r *run) findUnfinished() error {
 	all, err := journal.ReadAll(r.State, journal.Ends)
 	if err != nil || len(all) == 0 {
@@ -282,7 +274,7 @@ func (r *run) findUnfinished() error {
 	return nil
 }
 
-// beginJournal opens the journal, with the plan beside it.
+// beginJournal opens the journal and saves the plan.
 func (r *run) beginJournal(ctx context.Context) (err error) {
 	p := journal.New(r.State, r.Run.ID)
 	if r.out.Resumed {
@@ -294,7 +286,7 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 		return err
 	}
 	if err = r.changes.journal.SetOwner(r.Store.SetOwner); err == nil && !r.out.Resumed {
-		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in their order, whatever the clock says
+		if r.Run.Began = r.Now(); !r.Run.Began.After(r.lastBegan) { // runs are undone in order, whatever the clock says
 			r.Run.Began = r.lastBegan.Add(1)
 		}
 		r.changes.run = r.Run
@@ -303,7 +295,7 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 			Keep: r.Run.Keep, Time: r.Run.Began,
 		})
 	}
-	for _, p := range r.unfinished { // open, so that none of those that are finished too continues meanwhile
+	for _, p := range r.unfinished { // open, so that none of them can be resumed meanwhile
 		if err == nil && p.ID != r.Run.ID {
 			var j *journal.Journal
 			if j, err = openJournal(ctx, p, r.Store); err == nil {
@@ -319,7 +311,7 @@ func (r *run) beginJournal(ctx context.Context) (err error) {
 	return nil
 }
 
-// open opens the journal of a run, so that changes can be made in its name.
+// open opens the journal of a run, in whose name changes are then made.
 func (r *run) open(ctx context.Context, p *journal.Run) error {
 	j, err := openJournal(ctx, p, r.Store)
 	r.changes = &changer{r.Store, r.Run, j, r.Workers}
@@ -335,8 +327,8 @@ func (r *run) closeJournals() error {
 	return err
 }
 
-// endJournals writes the journal's last line, and that of the runs that this one has
-// finished, once all that they did lasts.
+// endJournals writes the last lines of the journal and of those of finished runs, once all
+// changes are synced.
 func (r *run) endJournals(ctx context.Context) error {
 	if err := syncStore(ctx, r.Store); err != nil {
 		return fmt.Errorf("the changes may not survive a power failure: %w", err)

@@ -15,18 +15,17 @@ import (
 	"regfsck/graph/plan"
 )
 
-// changer changes the store, and is all of a run that does. Callers first write the
-// intents to the journal, which syncs them, then change, then record the receipts. It
-// decides nothing: whoever calls it has checked that each step follows and that its
-// precondition holds.
+// changer makes all changes of a run to the store. Callers first write the intents to the
+// journal, which syncs them, then change, then record the receipts. It decides nothing: its
+// callers have checked each step and its precondition.
 type changer struct {
 	store   backend.Store
 	run     backend.Run
 	journal *journal.Journal
-	workers int // changes made at once
+	workers int // concurrent changes
 }
 
-// intend puts what is about to be done on the disk.
+// intend writes and syncs the intents.
 func (c *changer) intend(results []*stepResult) error {
 	for _, w := range pending(results) {
 		for i := range w.intents {
@@ -58,7 +57,7 @@ func receiptOf(b *backend.Receipt) *journal.Receipt {
 	return out
 }
 
-// remove removes the keys of results, in as many calls as there are workers.
+// remove removes the keys of results, in one call a worker.
 func (c *changer) remove(ctx context.Context, results []*stepResult) {
 	c.inParts(pending(results), func(part []*stepResult) {
 		var keys []string
@@ -78,7 +77,7 @@ func (c *changer) remove(ctx context.Context, results []*stepResult) {
 	})
 }
 
-// inParts calls do with as many parts of results as there are workers, at once.
+// inParts calls do with the results in as many parts as there are workers, concurrently.
 func (c *changer) inParts(results []*stepResult, do func(part []*stepResult)) {
 	if len(results) == 0 {
 		return
@@ -93,8 +92,8 @@ func (c *changer) inParts(results []*stepResult, do func(part []*stepResult)) {
 	g.Wait()
 }
 
-// each calls do with all results of steps that aren't skipped, so many at once;
-// without a goroutine where the file was rechecked already, which asks nobody.
+// each calls do with the results that aren't skipped, so many at once; without goroutines if
+// the blobs were rechecked already.
 func each(results []*stepResult, workers int, do func(*stepResult)) {
 	var g errgroup.Group
 	g.SetLimit(workers)
@@ -111,19 +110,19 @@ func each(results []*stepResult, workers int, do func(*stepResult)) {
 	g.Wait()
 }
 
-// Small files are written smallWrites at once, however few workers there are: they wait
-// for the disk together. No more than the workers read from sources meanwhile, or write a
-// file that isn't small.
+// smallWrites small files are written at once, even with few workers, since they wait for the
+// disk together. Only as many as there are workers read from sources, or write a large file,
+// at once.
 const (
 	smallWrites = 256
-	smallWrite  = 1 << 20 // bytes at most
+	smallWrite  = 1 << 20 // the most bytes of a small file
 )
 
-// writeEach calls write with each of the results. write calls read once the bytes that
-// are to be written were read.
+// writeEach calls write for each result. write calls read once it has read the bytes to
+// write.
 func (c *changer) writeEach(results []*stepResult, write func(w *stepResult, read func())) {
 	workers := c.workers
-	if workers > 1 { // one alone does one thing after the other
+	if workers > 1 { // a single worker works sequentially
 		workers = max(workers, smallWrites)
 	}
 	slots := make(chan struct{}, c.workers)
@@ -139,7 +138,7 @@ func (c *changer) writeEach(results []*stepResult, write func(w *stepResult, rea
 	})
 }
 
-// write writes a link or a blob whose bytes the plan has, and reads it back.
+// write writes a link, or a blob whose bytes the plan has, and reads it back.
 func (c *changer) write(ctx context.Context, w *stepResult) {
 	in := &w.intents[0]
 	receipt := c.store.Put(ctx, c.run, in.Key, []byte(in.Body), w.step.Time*1e9)
@@ -156,8 +155,8 @@ func (c *changer) write(ctx context.Context, w *stepResult) {
 	}
 }
 
-// abort aborts the multipart uploads of results, several at once. Of those that the
-// store denies the first one says why.
+// abort aborts multipart uploads, several at once. If the store refuses, only the first
+// result has the whole reason.
 func (c *changer) abort(ctx context.Context, results []*stepResult) {
 	results = pending(results)
 	each(results, c.workers, func(w *stepResult) {
@@ -166,7 +165,7 @@ func (c *changer) abort(ctx context.Context, results []*stepResult) {
 	var denied []*stepResult
 	for _, w := range results {
 		switch err := w.receipts[0].Err; {
-		case errors.Is(err, fs.ErrNotExist): // somebody was faster, or an answer was lost
+		case errors.Is(err, fs.ErrNotExist): // another process aborted it, or an answer was lost
 			w.skip("it is gone")
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, backend.ErrNoMultipart):
 			denied = append(denied, w)
@@ -177,13 +176,13 @@ func (c *changer) abort(ctx context.Context, results []*stepResult) {
 	}
 }
 
-// recheck is what a direct look at a file showed, now.
+// recheck is what a direct look at a file showed.
 type recheck struct {
 	item backend.Item
 	err  error
 }
 
-// recheckBlobs rechecks the blobs of results together, which drivers do faster.
+// recheckBlobs rechecks blobs in one call, which is faster with some drivers.
 func (c *changer) recheckBlobs(ctx context.Context, results []*stepResult) {
 	blobs := slices.DeleteFunc(pending(results), func(w *stepResult) bool { return w.step.Op != plan.Remove || w.step.Kind != plan.Blob })
 	c.inParts(blobs, func(part []*stepResult) {
@@ -198,7 +197,7 @@ func (c *changer) recheckBlobs(ctx context.Context, results []*stepResult) {
 	})
 }
 
-// syncStore returns once all that was changed in a store lasts.
+// syncStore syncs all changes of a store.
 func syncStore(ctx context.Context, s backend.Store) error {
 	return s.Sync(context.WithoutCancel(ctx))
 }

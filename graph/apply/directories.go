@@ -18,8 +18,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// runDirectories carries out the steps about directories, and removes the directories that the
-// run emptied: the deepest first, none that has anything in it.
+// runDirectories carries out the steps on directories and removes the directories that the
+// run emptied, deepest first.
 func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 	results := map[string]*stepResult{} // by the step's own directory
 	owner := map[string]*stepResult{}   // by any directory that is removed for a step
@@ -52,8 +52,8 @@ func (r *run) runDirectories(ctx context.Context, steps []*plan.Step) error {
 	return nil
 }
 
-// checkDirectory lists a step's directory: all directories in it are removed with it,
-// and with a file in it the step is skipped.
+// checkDirectory lists a step's directory. Directories in it are removed with it; if there is
+// a file, the step is skipped.
 func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[string]*stepResult) {
 	in, err := listDir(ctx, r.Store, w.step.Key)
 	switch {
@@ -71,8 +71,8 @@ func (r *run) checkDirectory(ctx context.Context, w *stepResult, owner map[strin
 	}
 }
 
-// removeDirectories removes directories that have nothing in them. One that has is
-// skipped, and reported only if it belongs to a step.
+// removeDirectories removes empty directories. One that isn't empty is skipped, and reported
+// only if it is a step's.
 func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[string]*stepResult) error {
 	results := make([]*stepResult, len(dirs))
 	for i, dir := range dirs {
@@ -89,7 +89,7 @@ func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[st
 		return err
 	}
 	r.changes.remove(ctx, results)
-	// Of one that is said not to be there it has to be said twice: if it still is, no later
+	// A directory that is reported missing is asked for twice: if it still exists, no later
 	// run would look for it.
 	r.changes.remove(ctx, slices.DeleteFunc(slices.Clone(results), func(w *stepResult) bool {
 		return len(w.receipts) == 0 || !errors.Is(w.receipts[0].Err, fs.ErrNotExist)
@@ -102,7 +102,7 @@ func (r *run) removeDirectories(ctx context.Context, dirs []string, owner map[st
 	return nil
 }
 
-// recordDirectory notes what became of a directory, which belongs to a step or to none.
+// recordDirectory records the result for a directory; step is nil if it is of none.
 func (r *run) recordDirectory(w, step *stepResult) error {
 	if len(w.receipts) == 0 {
 		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errNoAnswer}}
@@ -128,31 +128,31 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 	return r.changes.journal.Add(journal.Record{Receipt: receiptOf(&w.receipts[0])})
 }
 
-// emptied are directories that may be empty now.
+// emptied is a set of directories that may be empty.
 type emptied map[string]bool
 
-// add adds a directory and those above it.
+// add adds a directory and its parents.
 func (e emptied) add(dir string) {
 	for ; !e[dir] && !staysWhenEmpty(dir); dir = path.Dir(dir) {
 		e[dir] = true
 	}
 }
 
-// addAbove adds the directories above a removed key, but for its own, which the store
-// removes with the key where that is alone in it.
+// addAbove adds the directories above a removed key, except its own, which the store removes
+// if the key was alone in it.
 func (e emptied) addAbove(key string) {
 	if own := path.Dir(strings.TrimSuffix(key, "/")); !staysWhenEmpty(own) {
 		e.add(path.Dir(own))
 	}
 }
 
-// addOf adds what a run that was interrupted may have left empty.
+// addOf adds the directories that an interrupted run may have emptied.
 func (e emptied) addOf(p *journal.Run) {
 	for _, i := range p.Intents {
 		if i.Op == plan.Abort {
 			continue
 		}
-		if i.Op != plan.Remove { // a directory may have been made for a link that was never written
+		if i.Op != plan.Remove { // a directory may have been created for a link that wasn't written
 			e.add(path.Dir(i.Key))
 			continue
 		}
@@ -161,13 +161,13 @@ func (e emptied) addOf(p *journal.Run) {
 			continue
 		}
 		e.addAbove(i.Key)
-		if _, ok := p.Receipts[i.Key]; !ok || i.Kind == plan.Upload { // it may have ended between a file and its directory
+		if _, ok := p.Receipts[i.Key]; !ok || i.Kind == plan.Upload { // the run may have ended between a file and its directory
 			e.add(path.Dir(i.Key))
 		}
 	}
 }
 
-// levels are the directories to be removed, the deepest first, each level sorted.
+// levels yields the directories to remove, deepest first, each level sorted.
 func (e emptied) levels(owner map[string]*stepResult) iter.Seq[[]string] {
 	all := maps.Clone(e)
 	for dir := range owner {
@@ -181,8 +181,8 @@ func (e emptied) levels(owner map[string]*stepResult) iter.Seq[[]string] {
 
 func depth(key string) int { return strings.Count(key, "/") }
 
-// staysWhenEmpty reports whether a directory is never removed: one that a registry
-// makes and keeps even while there is nothing in it, or one that isn't a registry's.
+// staysWhenEmpty reports whether a directory is never removed: registries keep it when it is
+// empty, or it is foreign.
 func staysWhenEmpty(dir string) bool {
 	switch layout.ParseDirectory(dir).Kind {
 	case layout.DirBlobPrefix, layout.DirBlob, layout.DirRepository,
@@ -195,11 +195,10 @@ func staysWhenEmpty(dir string) bool {
 	return true
 }
 
-// Finish removes the directories that a run which was interrupted has emptied, where
-// there is such a run, and returns how many: an empty directory of a tag looks like
-// a tag that has lost its link, and pins what could be removed. Whoever plans a change
-// calls it before the store is read. It touches nothing else, and is undone with
-// that run.
+// Finish removes the directories that an interrupted run emptied, if there is one, and
+// returns their number: an empty tag directory looks like a tag without a link, and pins its
+// repository. It is called before the store is read for a change. It changes nothing else,
+// and is undone with that run.
 func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err error) {
 	r := newRun(Input{Store: s, State: state, Plan: &plan.Plan{}})
 	if err := r.findUnfinished(); err != nil || len(r.unfinished) == 0 {
@@ -209,14 +208,14 @@ func Finish(ctx context.Context, s backend.Store, state string) (dirs int, err e
 	if err != nil {
 		return 0, err
 	}
-	if err = r.findUnfinished(); err == nil && len(r.unfinished) > 0 { // again, now that nobody can come between
+	if err = r.findUnfinished(); err == nil && len(r.unfinished) > 0 { // again, under the lock
 		err = r.finishDirectories(ctx)
 	}
 	err = cmp.Or(err, unlock())
 	return r.out.Directories, err
 }
 
-// finishDirectories removes what may be empty after the run that was interrupted, in its name.
+// finishDirectories removes the directories in the name of the interrupted run.
 func (r *run) finishDirectories(ctx context.Context) (err error) {
 	p := r.unfinished[0]
 	r.Run = backend.Run{ID: p.ID, Keep: p.Begin.Keep, Began: p.Begin.Time}

@@ -14,7 +14,7 @@ import (
 	"regfsck/graph/plan"
 )
 
-// carryOut does what is to be done, kind after kind.
+// carryOut carries out the steps, kind by kind.
 func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 	r.Scan.Progress.Phase("apply")
 	r.Scan.Progress.Total(int64(len(todo)), "steps")
@@ -49,8 +49,8 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 	return nil
 }
 
-// syncLinks syncs the removal of links, before what they led to is removed. If it
-// can't, nothing more is done.
+// syncLinks syncs the removal of links, before blobs are removed. If it fails, all further
+// steps are skipped.
 func (r *run) syncLinks(ctx context.Context) {
 	r.unsyncedLinks = false
 	if err := syncStore(ctx, r.Store); err != nil {
@@ -58,8 +58,7 @@ func (r *run) syncLinks(ctx context.Context) {
 	}
 }
 
-// byKind splits steps by kind. Directories come last, whether or not a step speaks
-// of one.
+// byKind splits steps by kind. Directories are the last kind, even without steps.
 func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	return func(yield func(plan.Kind, []*plan.Step) bool) {
 		var directories []*plan.Step
@@ -74,7 +73,7 @@ func byKind(todo []*plan.Step) func(yield func(plan.Kind, []*plan.Step) bool) {
 	}
 }
 
-// groups splits a list wherever the key changes.
+// groups splits a list where the key changes.
 func groups[T any, K comparable](all []T, key func(T) K) iter.Seq[[]T] {
 	return func(yield func([]T) bool) {
 		for len(all) > 0 {
@@ -108,7 +107,7 @@ func (r *run) runKind(ctx context.Context, steps []*plan.Step) error {
 	return nil
 }
 
-// runCopies carries out copies, and shows how many bytes of them are there; others steps
+// runCopies carries out copies and shows their progress in bytes. others is how many steps
 // follow.
 func (r *run) runCopies(ctx context.Context, steps []*plan.Step, others int) error {
 	r.copier = r.newCopier(ctx)
@@ -134,8 +133,8 @@ func (r *run) newCopier(ctx context.Context) *copier {
 	}
 }
 
-// runBatch carries out some steps of one kind: conditions, intents, changes,
-// receipts. ctx doesn't end.
+// runBatch carries out some steps of one kind: preconditions, intents, changes, receipts. ctx
+// must not end.
 func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	if err := r.changes.journal.CheckOwned(); err != nil {
 		return err
@@ -147,7 +146,7 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	aborts, others := splitAborts(results)
 	r.changes.recheckBlobs(ctx, others)
 	checked := ctx
-	if r.copier != nil { // corrupt bytes are hashed again, which may take long
+	if r.copier != nil { // hashes corrupt blobs again, which may take long
 		checked = r.copier.ctx
 	}
 	each(others, r.Workers, func(w *stepResult) { checkStep(checked, r.Store, w) })
@@ -176,7 +175,7 @@ func (r *run) runBatch(ctx context.Context, steps []*plan.Step) error {
 	return r.recordReceipts(results)
 }
 
-// recordReceipts writes the receipts of results, and counts what became of them.
+// recordReceipts writes the receipts of results and counts the results.
 func (r *run) recordReceipts(results []*stepResult) error {
 	for _, w := range results {
 		if w.cut {
@@ -194,13 +193,13 @@ func (r *run) recordReceipts(results []*stepResult) error {
 		}
 		r.recordResult(w)
 	}
-	if r.copier == nil { // of copies the bytes are counted
+	if r.copier == nil { // copies are counted in bytes
 		r.Scan.Progress.Add(int64(len(results)))
 	}
 	return nil
 }
 
-// errNoAnswer is a store that gave fewer answers than it was asked for.
+// errNoAnswer means that the store returned fewer results than requested.
 var errNoAnswer = errors.New("the store did not say whether it was done")
 
 // recordResult counts a step as done, skipped or failed.
@@ -210,7 +209,7 @@ func (r *run) recordResult(w *stepResult) {
 		switch {
 		case err == nil && w.step.Op == plan.Remove:
 			r.emptied.addAbove(w.receipts[i].Key)
-			if w.step.Kind == plan.Upload { // several of a directory may be removed at once
+			if w.step.Kind == plan.Upload { // there may be several of one directory
 				r.emptied.add(path.Dir(w.receipts[i].Key))
 			}
 		case err != nil && w.reason == "":
@@ -230,8 +229,8 @@ func (r *run) recordResult(w *stepResult) {
 	r.out.addDone(w.step)
 }
 
-// openJournal opens the journal of a run. The store has been locked before, and says
-// whether it still is.
+// openJournal opens the journal of a run. The store must be locked; it reports whether it
+// still is.
 func openJournal(ctx context.Context, p *journal.Run, s backend.Store) (*journal.Journal, error) {
 	if err := s.Recorded(p.Begin.Store); errors.Is(err, backend.ErrOther) {
 		return nil, &Refused{[]Refusal{claimRefusal("run " + p.ID + ": " + err.Error())}}

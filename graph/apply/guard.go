@@ -19,19 +19,19 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Refusal is one reason not to carry a plan out.
+// Refusal is a reason not to carry out a plan.
 type Refusal struct {
 	Why  string   `json:"why"`  // a clause: "a registry answers at localhost:5000"
 	How  string   `json:"how"`  // a sentence: what to do about it
-	Keys []string `json:"keys"` // keys or names that it is about, where there are any
+	Keys []string `json:"keys"` // keys or names that it is about, if any
 }
 
-// Refused is the error of a run that a guard stopped. Nothing was changed.
+// Refused is the error of a run that guards stopped. Nothing was changed.
 type Refused struct {
-	Reasons []Refusal // at least one
+	Reasons []Refusal // not empty
 }
 
-// Error names all reasons.
+// Error returns all reasons.
 func (r *Refused) Error() string {
 	whys := make([]string, len(r.Reasons))
 	for i, reason := range r.Reasons {
@@ -40,14 +40,13 @@ func (r *Refused) Error() string {
 	return "refused: " + strings.Join(whys, "; ")
 }
 
-// maxLinkless is how many blobs without a link may be newer than the last pushes: so
-// many, a push that crashed may have left.
+// maxLinkless is the most blobs without a link, newer than the last pushes, that a crashed
+// push may have left.
 const maxLinkless = 10
 
-// Refusals are the reasons not to carry a plan out, in a fixed order; none if
-// it may run. r is the judgement that the plan was made from. A dry run shows
-// what Run would refuse; a plan without steps is refused only where that is since
-// something can't be removed that was named.
+// Refusals returns the reasons not to carry out a plan, in a fixed order; none if it may run.
+// r is the check that the plan was made from. A dry run shows them too. A plan without steps
+// is refused only for rejections.
 func Refusals(r *check.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	if len(p.Steps) == 0 {
 		return rejectionRefusals(r)
@@ -55,7 +54,7 @@ func Refusals(r *check.Result, p *plan.Plan, l Limits, f Facts) []Refusal {
 	return slices.Concat(factRefusals(p, l, f), storeRefusals(r, l), amountRefusals(r, p, l, f), doubtRefusals(r, p, l, f))
 }
 
-// rejectionRefusals are the reasons for which what is named can't be removed.
+// rejectionRefusals refuses removals that can't be met.
 func rejectionRefusals(r *check.Result) (all []Refusal) {
 	for _, d := range r.Rejected {
 		all = append(all, Refusal{
@@ -66,7 +65,7 @@ func rejectionRefusals(r *check.Result) (all []Refusal) {
 	return all
 }
 
-// factRefusals are the reasons for which nothing need be read.
+// factRefusals returns the reasons that need no scan.
 func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
 		all = append(all, Refusal{
@@ -95,8 +94,8 @@ func retentionRefusal(why string) Refusal {
 	return Refusal{Why: why, How: "Do that while regfsck runs, and set it again afterwards; what is locked already stays locked. --undo none would not help."}
 }
 
-// RegistryRefusals is the reason that a registry is at work which may change the store,
-// as answering says, a clause, or "". It holds for undo and purge too.
+// RegistryRefusals refuses a change while a registry is running that may change the store;
+// answering describes it, or is "". Undo and purge use it too.
 func RegistryRefusals(l Limits, answering string) (all []Refusal) {
 	if answering != "" && !l.RunningOK {
 		all = append(all, Refusal{
@@ -111,7 +110,7 @@ func claimRefusal(why string) Refusal {
 	return Refusal{Why: why, How: "Give each store a state directory of its own, in which nobody else writes, with --state."}
 }
 
-// storeRefusals are the reasons that lie in the store as it was read.
+// storeRefusals returns the reasons in the check's result.
 func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	unasked := 0
 	if r.Scan != nil {
@@ -165,7 +164,7 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	return all
 }
 
-// missingBlobs is how many blobs are needed and absent.
+// missingBlobs returns how many needed blobs are missing.
 func missingBlobs(r *check.Result) int {
 	if r.Counts[finding.BlobMissing].Count+r.Counts[finding.ManifestMissing].Count+r.Counts[finding.TagDangling].Count == 0 {
 		return 0
@@ -174,7 +173,7 @@ func missingBlobs(r *check.Result) int {
 	for f := range r.Findings {
 		switch f.Kind {
 		case finding.BlobMissing, finding.ManifestMissing, finding.TagDangling:
-			if (f.Cure == finding.CureHeal || f.Spare) && r.Totals.Blobs > 0 { // who names a source knows that they are lost
+			if (f.Cure == finding.CureHeal || f.Spare) && r.Totals.Blobs > 0 { // whoever names a source knows that they are lost
 				continue
 			}
 			if d, ok := layout.ParseAnyDigest(f.Digest); ok {
@@ -185,10 +184,10 @@ func missingBlobs(r *check.Result) int {
 	return len(gone)
 }
 
-// maxKeys bounds how many keys a refusal names.
+// maxKeys is the most keys of a refusal.
 const maxKeys = 20
 
-// findingPaths are the paths of the first findings of an id.
+// findingPaths returns the keys of the first findings of a kind.
 func findingPaths(r *check.Result, id finding.Kind) (keys []string) {
 	for f := range r.Findings {
 		if f.Kind == id && len(keys) < maxKeys {
@@ -198,18 +197,17 @@ func findingPaths(r *check.Result, id finding.Kind) (keys []string) {
 	return keys
 }
 
-// Share is how much is removed of the objects of one kind.
+// Share is how much of one kind of objects is removed.
 type Share struct {
 	Name      string `json:"name"`
 	Removed   int64  `json:"removed"`
-	Remaining int64  `json:"remaining"` // of what is there
-	Total     int64  `json:"total"`     // so many the store had
-	Bytes     bool   `json:"in_bytes"`  // it is about their sizes; else about their number
+	Remaining int64  `json:"remaining"` // after the removal
+	Total     int64  `json:"total"`     // before it
+	Bytes     bool   `json:"in_bytes"`  // in bytes; otherwise in objects
 }
 
-// Shares are how much a plan removes of a store as it was before the interrupted runs
-// that this one continues: what they have removed is part of the store, and isn't
-// removed by this plan. Both the table of a report and the guard use them.
+// Shares returns how much of a store a plan removes. The store includes what interrupted runs
+// removed, but the plan doesn't. Both reports and the guard use it.
 func Shares(r *check.Result, p *plan.Plan, f Facts) []Share {
 	t, going, gone := &r.Totals, RemovalTotals(p, f), f.removed
 	share := func(name string, going, is, gone int) Share {
@@ -225,7 +223,7 @@ func Shares(r *check.Result, p *plan.Plan, f Facts) []Share {
 	}
 }
 
-// singular returns the name of one of the objects that a Share is about.
+// singular returns the singular of a Share's name.
 func singular(name string) string {
 	if one, ok := strings.CutSuffix(name, "ies"); ok {
 		return one + "y"
@@ -233,7 +231,7 @@ func singular(name string) string {
 	return strings.TrimSuffix(name, "s")
 }
 
-// RemovalTotals is what a plan still removes, without what was removed already.
+// RemovalTotals returns what a plan removes, without what was removed already.
 func RemovalTotals(p *plan.Plan, f Facts) plan.Totals {
 	left := plan.Plan{Steps: slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool {
 		return s.Op == plan.Remove && f.removedKeys[s.Key]
@@ -241,7 +239,7 @@ func RemovalTotals(p *plan.Plan, f Facts) plan.Totals {
 	return left.Totals()
 }
 
-// amountRefusals are the reasons that lie in how much would be removed.
+// amountRefusals refuses plans that remove too much.
 func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if l.AnyAmount {
 		return nil
@@ -257,14 +255,14 @@ func amountRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Ref
 	return all
 }
 
-// maxDeleteFlag returns the flag that allows so large a share.
+// maxDeleteFlag returns the flag that allows that share.
 func maxDeleteFlag(n, of int) string {
 	percent := (100*n + of - 1) / of
 	return fmt.Sprintf("--max-delete %d%%", percent)
 }
 
-// removedBy returns the keys that runs have removed, and how much that is. What has an
-// intent and no receipt counts as removed, as it did when that run began.
+// removedBy returns the keys that runs removed, with their totals. An intent without a
+// receipt counts as removed, as it did when that run began.
 func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 	keys, taken := map[string]bool{}, plan.Plan{}
 	for _, p := range runs {
@@ -280,7 +278,7 @@ func removedBy(runs []*journal.Run) (keys map[string]bool, n plan.Totals) {
 	return keys, taken.Totals()
 }
 
-// doubtRefusals are the signs that the store's links or tags are kept elsewhere.
+// doubtRefusals returns the signs that the store's links or tags are in a database.
 func doubtRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if n := r.Doubts.Linkless - f.Unlinked; n > maxLinkless && !f.FilesystemInUse && removesFor(p, finding.BlobOrphan) {
 		all = append(all, Refusal{
@@ -294,8 +292,8 @@ func doubtRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refu
 	return all
 }
 
-// untaggedRefusals are the signs that a database holds the tags of manifests that are
-// removed for having none.
+// untaggedRefusals returns the signs that the tags of untagged manifests to remove are in a
+// database.
 func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	untagged := removesFor(p, finding.ManifestUntagged)
 	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
@@ -322,7 +320,7 @@ func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []R
 	return all
 }
 
-// removesFor reports whether the plan removes anything for the finding.
+// removesFor reports whether the plan removes anything for a kind of finding.
 func removesFor(p *plan.Plan, id finding.Kind) bool {
 	for i := range p.Steps {
 		if p.Steps[i].Finding == id {
@@ -332,7 +330,7 @@ func removesFor(p *plan.Plan, id finding.Kind) bool {
 	return false
 }
 
-// removesIn is removesFor in one of those repositories, which are sorted.
+// removesIn is removesFor for the given repositories, which are sorted.
 func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool {
 		_, of := slices.BinarySearch(repositories, s.Repository)
@@ -340,17 +338,17 @@ func removesIn(p *plan.Plan, id finding.Kind, repositories []string) bool {
 	})
 }
 
-// Given is what only the caller knows of a store.
+// Given are facts that only the caller knows.
 type Given struct {
-	Harbor       string // what says that the store is Harbor's, whose tags are in a database; "" for nothing
-	Answering    string // a clause: which registry is at work that may change the store, or ""
-	NoUndo       string // a clause: why what is removed could not be brought back; "" if it can be
-	Retained     string // a clause: why what a run writes for itself could not be removed again; "" if it can be
-	CannotDelete bool   // NoUndo is since nothing can be removed for good, so that doing without an undo is of no use
-	Claimed      string // a clause: why the state directory is not this store's; "" if it is, or can be
+	Harbor       string // the setting that shows that the store is Harbor's, with tags in a database; "" for none
+	Answering    string // a running registry that may change the store, a clause; or ""
+	NoUndo       string // why what is removed could not be restored, a clause; "" if it can
+	Retained     string // why what a run writes for itself could not be removed again, a clause; "" if it can
+	CannotDelete bool   // NoUndo is because nothing can be removed for good, so that --undo none wouldn't help
+	Claimed      string // why the state directory can't be this store's, a clause; "" if it can
 }
 
-// WithoutUndo returns g with the reason for which a store can't keep what a run removes.
+// WithoutUndo returns g with the reason why a store can't quarantine.
 func (g Given) WithoutUndo(err error) Given {
 	if errors.Is(err, backend.ErrRetained) {
 		g.Retained = err.Error()
@@ -360,22 +358,22 @@ func (g Given) WithoutUndo(err error) Given {
 	return g
 }
 
-// Facts are what is known besides the scan. FindFacts makes them.
+// Facts are what guards know besides the scan. FindFacts returns them.
 type Facts struct {
 	Given
 
-	FilesystemInUse bool              // GitLab's mark for a store whose links are files
-	Undoing         string            // the run whose undo was begun and isn't finished, or ""
-	Unfinished      string            // the last run, if it was interrupted or had to leave directories: the next run finishes it; or ""
-	UnfinishedPlan  string            // its plan's file, where that was of a removal, which no other run continues; else ""
-	Damaged         []journal.Summary // runs whose journal is damaged, and that may be undone or purged
+	FilesystemInUse bool              // GitLab's mark of a store whose metadata are files
+	Undoing         string            // a run whose undo is unfinished, or ""
+	Unfinished      string            // the last run, if it was interrupted or left directories: the next run finishes it; or ""
+	UnfinishedPlan  string            // its plan file, if it was a removal, which no other plan may continue; else ""
+	Damaged         []journal.Summary // runs with a damaged journal that can be undone or purged
 	Unlinked        int               // blobs that lost a link to that run
 
-	removedKeys map[string]bool // the keys that it removed, and those that were interrupted before it
-	removed     plan.Totals     // how much that is
+	removedKeys map[string]bool // the keys that it and interrupted runs before it removed
+	removed     plan.Totals     // their totals
 }
 
-// FindFacts finds out what the store and the state directory say besides the scan.
+// FindFacts returns the facts of the store and the state directory.
 func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Facts, error) {
 	f := Facts{Given: g}
 	_, err := r.Stat(ctx, layout.Locks+"/filesystem-in-use")

@@ -16,8 +16,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// checkHeal checks a blob's precondition: it is missing still, or the same bytes stand
-// there that were found to be wrong.
+// checkHeal checks a blob's precondition: it is still missing, or still has the same wrong
+// bytes.
 func checkHeal(ctx context.Context, store backend.Reader, w *stepResult) error {
 	s := w.step
 	in := intentOf(s)
@@ -52,7 +52,7 @@ func checkHeal(ctx context.Context, store backend.Reader, w *stepResult) error {
 	return nil
 }
 
-// isLacking reports whether the store still lacks what the step is to copy.
+// isLacking reports whether the store still lacks the blob.
 func isLacking(ctx context.Context, store backend.Reader, s *plan.Step) bool {
 	w := stepResult{step: s}
 	return checkHeal(ctx, store, &w) == nil && w.reason == ""
@@ -61,15 +61,15 @@ func isLacking(ctx context.Context, store backend.Reader, s *plan.Step) bool {
 // copier copies blobs from sources into a store.
 type copier struct {
 	*changer
-	ctx      context.Context // ends when copies are to be left where they are: nothing of them has its name
-	all      []source.Source // in the order in which they are asked, the store's own past first
-	others   []source.Source // without that
+	ctx      context.Context // ends when copies must stop; they are written under temporary names
+	all      []source.Source // in the order of requests, the store's own past first
+	others   []source.Source // without the store's own past
 	asked    func(layout.AnyDigest) source.Blob
 	rate     *source.Rate
-	progress graph.Progress // is told of the bytes
+	progress graph.Progress // shows the bytes read
 }
 
-// whyNone says why no source gives a blob.
+// whyNone returns why no source has a blob.
 func (c *copier) whyNone(ctx context.Context, s *plan.Step) string {
 	key, _ := layout.Parse(s.Key)
 	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
@@ -90,22 +90,22 @@ func (c *copier) whyNone(ctx context.Context, s *plan.Step) string {
 	return backend.Join(failures...).Error()
 }
 
-// watched is a reader that tells how much was read, and whether that was the end.
+// watched is a reader that reports how much was read and whether that was the end.
 type watched struct {
 	io.Reader
 	tell func(n int64, end bool)
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (w watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	w.tell(int64(n), err != nil)
 	return n, err
 }
 
-// copy copies a blob from the first source that gives its bytes. The store takes nothing
-// but what hashes to the digest; what a source gives else is an error of that source, and
-// the next one is asked. It calls read once a source gave all of its bytes.
+// copy copies a blob from the first source that returns its bytes. The store accepts only
+// bytes that hash to the digest; other bytes are an error of the source, and the next one is
+// tried. read is called once a source has returned all bytes.
 func (c *copier) copy(ctx context.Context, w *stepResult, read func()) {
 	s := w.step
 	key, err := layout.Parse(s.Key)
@@ -127,7 +127,7 @@ func (c *copier) copy(ctx context.Context, w *stepResult, read func()) {
 		}
 		w.receipts = []backend.Receipt{receipt}
 		if receipt.Err == nil {
-			c.lookAt(ctx, w)
+			c.recheck(ctx, w)
 		}
 		return
 	}
@@ -137,9 +137,9 @@ func (c *copier) copy(ctx context.Context, w *stepResult, read func()) {
 	w.receipts = []backend.Receipt{{Key: s.Key, Err: backend.Join(failures...)}}
 }
 
-// sourcesFor returns the sources in the order in which they are asked for a blob: the
-// one that the plan says, and then all others. The store's own past is asked only where
-// the plan says so: an undo takes nothing back whose original was given up meanwhile.
+// sourcesFor returns the sources in the order to try for a blob: the plan's, then all others.
+// The store's own past is used only if the plan names it, since an undo must not remove a
+// copy whose original was purged.
 func (c *copier) sourcesFor(s *plan.Step) (all []source.Source) {
 	for _, from := range c.all {
 		if from.String() == s.From {
@@ -154,12 +154,12 @@ func (c *copier) sourcesFor(s *plan.Step) (all []source.Source) {
 	return all
 }
 
-// copyFrom copies a blob from one source. Its bytes are read as long as the run isn't told
-// to stop; once all are there, ctx lets them take their name. The error is the source's; what the store says
-// is the receipt.
+// copyFrom copies a blob from one source. It reads until the run is stopped; once all bytes
+// are there, ctx doesn't end the copy before the rename. The error is the source's; the
+// store's result is the receipt.
 func (c *copier) copyFrom(ctx context.Context, from source.Source, s *plan.Step, d layout.AnyDigest, read func()) (receipt backend.Receipt, err error) {
 	size, err := from.Size(c.ctx, c.asked(d))
-	if err == nil && size != s.Bytes { // what a plan says is what may be written
+	if err == nil && size != s.Bytes { // only what the plan says may be written
 		err = fmt.Errorf("has %d bytes of it instead of %d", size, s.Bytes)
 	}
 	if err != nil {
@@ -182,8 +182,8 @@ func (c *copier) copyFrom(ctx context.Context, from source.Source, s *plan.Step,
 	return receipt, nil
 }
 
-// lookAt looks whether the store has what was copied into it.
-func (c *copier) lookAt(ctx context.Context, w *stepResult) {
+// recheck rechecks what was copied into the store.
+func (c *copier) recheck(ctx context.Context, w *stepResult) {
 	item, err := c.store.Stat(ctx, w.step.Key)
 	switch {
 	case err != nil:
@@ -195,11 +195,11 @@ func (c *copier) lookAt(ctx context.Context, w *stepResult) {
 	}
 }
 
-// unheal takes a blob that was copied from a source back, and brings back the bytes that
-// it was written over. What doesn't hash right isn't what the run wrote.
+// unheal removes a blob that was copied from a source, and restores the bytes that it
+// replaced. A blob with a wrong hash isn't what the run wrote.
 func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 	right, err := hashesRight(ctx, u.store, i.Key)
-	if err != nil || !right { // which is believed only if it is seen twice
+	if err != nil || !right { // believed only if seen twice
 		right, err = hashesRight(ctx, u.store, i.Key)
 	}
 	switch {
@@ -233,12 +233,12 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 	return reasons[0]
 }
 
-// errOnly is a copy whose original this state directory no longer has: it was purged, or
-// another directory keeps it. Nobody else may have its bytes.
+// errOnly means that this state directory no longer has the original of a copy: it was
+// purged, or is elsewhere. The copy may be the only one.
 var errOnly = errors.New("what it was copied from is not kept where this undo can look, so the copied bytes stay")
 
-// checkPast makes sure that the store still keeps what a copy was made from, where that
-// was the store's own past.
+// checkPast returns an error unless the store still keeps what a copy of its own past was
+// made from.
 func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
 	if !i.Past {
 		return nil
@@ -255,12 +255,12 @@ func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
 	return err
 }
 
-// errUnkept is what a copy was written over and can't come back: the copy is kept, since
-// its source may be gone.
+// errUnkept means that what a copy replaced can't be restored: the copy is kept, since its
+// source may no longer exist.
 var errUnkept = errors.New("what it was written over is not kept any more, so the copied bytes stay")
 
-// checkKept makes sure that what a copy was written over is kept still. A purge that was
-// interrupted, or a rule of the store's own, may have given it up.
+// checkKept returns an error unless what a copy replaced is still quarantined. An interrupted
+// purge or a rule of the store may have removed it.
 func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 	f, err := u.store.OpenQuarantined(ctx, u.run, i.Key)
 	switch {
@@ -272,7 +272,7 @@ func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 		return err
 	}
 	kept, err := u.keptOf(ctx, *i)
-	if i.Was == 0 { // an empty one takes nothing: it is kept as long as the rest of the run was
+	if i.Was == 0 { // an empty file takes no bytes: it is kept as long as the rest of the run
 		kept = u.keptFirst
 	}
 	if err == nil && kept == 0 {
@@ -281,7 +281,7 @@ func (u *undoer) checkKept(ctx context.Context, i *journal.Intent) error {
 	return err
 }
 
-// keptOf returns how many bytes the store keeps for those of the run's changes.
+// keptOf returns how many bytes the store keeps for those changes of the run.
 func (u *undoer) keptOf(ctx context.Context, intents ...journal.Intent) (int64, error) {
 	var all []backend.Receipt
 	for _, i := range intents {

@@ -11,34 +11,33 @@ import (
 	"regfsck/graph/plan"
 )
 
-// justification says which steps of a plan follow from the store as it is. It is asked
-// before each change. It only reads, and knows nothing of how steps are carried out.
+// justification decides which steps of a plan follow from the present store. It is called
+// before each change. It only reads and doesn't know how steps are carried out.
 //
-// What would follow besides the plan's steps is a root: nobody carries it out, so no step
-// may depend on it. The same holds for the object of each step that is skipped or has
-// failed. Roots only ever become more.
+// Results besides the plan's steps are roots: they aren't carried out, so no step may depend
+// on them. The same applies to the object of each step that is skipped or failed. The set of
+// roots only grows.
 type justification struct {
 	store   backend.Reader
-	options check.Options // how the plan was made, its policy included
+	options check.Options // the options of the plan, with its policy
 	plan    *plan.Plan
 	now     func() time.Time
-	ended   func([]graph.Phase) // is told the outcome of readings
+	ended   func([]graph.Phase) // called with the phases of readings
 
-	scan        *graph.Scan                // the last reading
-	steps       map[plan.StepID]*plan.Step // of the plan: what follows from it, as it follows now
-	roots       map[string]bool            // full keys of what is kept besides what the policy keeps
-	partialTags map[string]string          // tags whose history is not removed as a whole, and an entry of it that is kept
+	scan        *graph.Scan                // the last scan
+	steps       map[plan.StepID]*plan.Step // the plan's steps that follow, in their present form
+	roots       map[string]bool            // full keys of roots besides those of the policy
+	partialTags map[string]string          // tags whose history isn't removed as a whole, with an entry that is kept
 }
 
-// judgeUnchanged judges a reading of before, if the links are as they were then; nil if
-// nobody can say so. What may have been removed since is rechecked at each step. made
-// says that the plan is what plan.New makes of found.
+// judgeUnchanged judges an earlier scan if the links are unchanged; nil if that is unknown.
+// Later removals are rechecked by each step. made means that the plan is plan.New of found.
 func (j *justification) judgeUnchanged(ctx context.Context, found *check.Result, made bool) (*check.Result, error) {
 	scan := found.Scan
-	scan.ShowOn(j.options.Progress) // what is shown now is the apply
+	scan.ShowOn(j.options.Progress) // show the progress of this run
 	before := len(scan.Phases())
 	if same, _ := scan.Unchanged(ctx, j.store); !same {
-		return nil, nil // if there was an error, reading all of it will meet it too
+		return nil, nil // an error will recur when the store is read
 	}
 	j.scan = scan
 	result, err := j.judgeFound(ctx, made)
@@ -46,8 +45,8 @@ func (j *justification) judgeUnchanged(ctx context.Context, found *check.Result,
 	return result, err
 }
 
-// judgeFound judges the reading again, with rechecks of its own. Where they
-// show what was found, and the plan was made of that, all of it follows.
+// judgeFound judges the scan again, with new rechecks. If these show no change and the plan
+// was made of it, all of it follows.
 func (j *justification) judgeFound(ctx context.Context, made bool) (*check.Result, error) {
 	if !made {
 		return j.judge(ctx)
@@ -64,7 +63,7 @@ func (j *justification) judgeFound(ctx context.Context, made bool) (*check.Resul
 	return result, nil
 }
 
-// read reads the whole store and judges it.
+// read reads and judges the whole store.
 func (j *justification) read(ctx context.Context) (*check.Result, error) {
 	o := j.options
 	o.Now = j.now()
@@ -78,14 +77,14 @@ func (j *justification) read(ctx context.Context) (*check.Result, error) {
 	return result, err
 }
 
-// policy returns the plan's policy, which keeps the roots too.
+// policy returns the plan's policy with the roots.
 func (j *justification) policy() gc.Policy {
 	p := j.options.Policy
 	p.Keep = j.roots
 	return p
 }
 
-// judge judges what was read, and notes which of the plan's steps follow from it.
+// judge judges the scan and records which steps of the plan follow.
 func (j *justification) judge(ctx context.Context) (*check.Result, error) {
 	mine := make(map[plan.StepID]bool, len(j.plan.Steps))
 	for i := range j.plan.Steps {
@@ -115,8 +114,8 @@ func (j *justification) judge(ctx context.Context) (*check.Result, error) {
 	}
 }
 
-// keep notes that nobody carries a step out: with an entry of its history a tag is kept.
-// What the step is about becomes a root, unless another root is the reason already.
+// keep records that a step isn't carried out: a tag is kept with an entry of its history. The
+// step's object becomes a root, unless another root is the reason.
 func (j *justification) keep(s *plan.Step, root bool) {
 	if root {
 		j.roots[s.FullKey()] = true
@@ -126,8 +125,7 @@ func (j *justification) keep(s *plan.Step, root bool) {
 	}
 }
 
-// keptEntry returns the entry of the tag's history with which a tag must be kept that the
-// step would remove; "" for none.
+// keptEntry returns a kept history entry of the tag that the step removes; "" for none.
 func (j *justification) keptEntry(s *plan.Step) string {
 	if !s.Kind.IsTag() {
 		return ""
@@ -137,19 +135,18 @@ func (j *justification) keptEntry(s *plan.Step) string {
 
 func tagOf(s *plan.Step) string { return s.Repository + ":" + s.Tag }
 
-// follows reports whether a step came out of the last judgement.
+// follows reports whether a step resulted from the last judgement.
 func (j *justification) follows(s *plan.Step) bool {
 	f := j.steps[s.ID()]
 	return f != nil && sameStep(f, s)
 }
 
-// sameStep reports whether two steps do the same under the same condition, and say the
-// same of what they do it to: guards and totals use that. Only the reason's wording is
-// free, and which source gives a blob. What is written is the same whichever of those is
-// named that need it, with its own time: once one of them can't be repaired, another is.
+// sameStep reports whether two steps make the same change with the same precondition and
+// totals. The wording of the reason and the source of a blob may differ. A written blob is
+// the same whichever link or manifest is named for it and its time.
 func sameStep(a, b *plan.Step) bool {
 	was := *b
-	was.Reason, was.From = a.Reason, a.From // whichever source gives it, it is the same blob
+	was.Reason, was.From = a.Reason, a.From // any source gives the same blob
 	if a.Op == plan.Write && (a.Finding != b.Finding || a.Tag != b.Tag || a.Digest != b.Digest) {
 		was.Finding, was.Tag, was.Digest, was.Time = a.Finding, a.Tag, a.Digest, a.Time
 	}

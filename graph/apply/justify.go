@@ -13,9 +13,8 @@ import (
 	"regfsck/graph/plan"
 )
 
-// justify judges the store as it is now and returns the steps that are still to
-// be done. Every one of them came out of that; if one doesn't, the plan is
-// refused.
+// justify judges the present store and returns the steps to carry out. If one of them no
+// longer follows, the plan is refused.
 func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	if len(r.Plan.Steps) == 0 {
 		return nil, nil
@@ -32,7 +31,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	}
 	r.out.noteHealed(result)
 	reasons := storeRefusals(result, r.Limits)
-	if !r.out.Resumed { // else what was done already would count
+	if !r.out.Resumed { // otherwise steps that were done would count
 		reasons = Refusals(result, r.Plan, r.Limits, r.facts)
 	}
 	if len(reasons) > 0 {
@@ -54,7 +53,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 			return nil, err
 		case is == stepDone:
 			r.out.addDone(s)
-		case is == stepStale && len(lost) > 0: // it may rest on what can't be copied
+		case is == stepStale && len(lost) > 0: // it may depend on a lost copy
 			r.recordNotDone(&stepResult{step: s, reason: r.dependentReason})
 		case is == stepStale:
 			stale = append(stale, s.Key)
@@ -68,9 +67,8 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	return todo, nil
 }
 
-// failLostHeals counts the copies as failed, and returns them, that don't follow from the store and its
-// sources as they are now: a source is gone, or has the blob no more. They alone fail, and
-// what rests on them: what they would have written is a root.
+// failLostHeals fails and returns the copies that no longer follow because a source is gone
+// or lost the blob. What depends on them is skipped: their objects are roots.
 func (r *run) failLostHeals(ctx context.Context) (lost map[plan.StepID]bool, err error) {
 	lost = map[plan.StepID]bool{}
 	for i := range r.Plan.Steps {
@@ -104,18 +102,17 @@ func staleRefusal(keys []string) error {
 	}}}
 }
 
-// stepState says how a step stands before anything is done.
+// stepState is the state of a step before the run.
 type stepState uint8
 
 const (
-	stepPending stepState = iota // it follows from the store as it is
-	stepDone                     // the run that is resumed has done it
+	stepPending stepState = iota // it follows from the present store
+	stepDone                     // the resumed run has done it
 	stepStale                    // neither
 )
 
-// stateOf returns what is to be done about a step of the plan. A tag is removed only
-// with all of its history. Of an upload that was interrupted half-way the rest is taken as it is
-// now.
+// stateOf returns the state of a step. A tag is removed only with all of its history. The
+// rest of an interrupted upload removal is taken as it is now.
 func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
 	switch {
 	case r.justification.keptEntry(s) != "":
@@ -137,14 +134,14 @@ func (r *run) stateOf(ctx context.Context, s *plan.Step) (stepState, error) {
 	return stepDone, nil
 }
 
-// resumption says of a run that was interrupted which of its steps it has carried out.
+// resumption decides which steps an interrupted run has done.
 type resumption struct {
 	*journal.Run
 	store   backend.Store
-	uploads map[string]backend.Upload // the multipart uploads that the store had when they were first asked for; nil before
+	uploads map[string]backend.Upload // the multipart uploads of the store when first listed; nil before
 }
 
-// isDone reports whether what the run was about to do for a step has happened.
+// isDone reports whether the run has made the changes of a step.
 func (r *resumption) isDone(ctx context.Context, s *plan.Step) (done bool, err error) {
 	switch {
 	case s.Kind == plan.Directory:
@@ -183,9 +180,9 @@ func (r *resumption) isDone(ctx context.Context, s *plan.Step) (done bool, err e
 	return false, err
 }
 
-// rereadAfterWrites reads the store once more after links were written and before
-// anything is removed. If one removal doesn't follow any more, none is made:
-// what the reading missed of one may be what another rests on.
+// rereadAfterWrites reads the store again after links were written, before anything is
+// removed. If one removal doesn't follow any more, none is made: others may depend on what
+// the scan missed.
 func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 	result, err := r.justification.read(ctx)
 	if ctx.Err() != nil {
@@ -209,8 +206,7 @@ func (r *run) rereadAfterWrites(ctx context.Context, todo []*plan.Step) {
 	}
 }
 
-// rejudge judges the store again after steps were skipped or failed, whose objects are roots
-// now.
+// rejudge judges the store again after steps were skipped or failed; their objects are roots.
 func (r *run) rejudge(ctx context.Context) {
 	result, err := r.justification.judge(ctx)
 	switch {
@@ -230,7 +226,7 @@ func (r *run) rejudge(ctx context.Context) {
 	}
 }
 
-// skipReason says why a step must not be carried out any more, "" if it may.
+// skipReason returns why a step must not be carried out any more, "" if it may.
 func (r *run) skipReason(s *plan.Step) string {
 	switch entry := r.justification.keptEntry(s); {
 	case r.stopReason != "":
@@ -243,8 +239,8 @@ func (r *run) skipReason(s *plan.Step) string {
 	return ""
 }
 
-// recordNotDone notes that a step isn't carried out, for a reason of its own or because
-// of others.
+// recordNotDone records that a step isn't carried out, for its own reason or because of
+// others.
 func (r *run) recordNotDone(w *stepResult) {
 	s := w.step
 	r.out.addNotDone(NotDone{Step: *s, Reason: w.reason, Failed: w.failed})

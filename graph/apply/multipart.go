@@ -24,9 +24,8 @@ func splitAborts(results []*stepResult) (aborts, others []*stepResult) {
 	return aborts, others
 }
 
-// checkAborts checks, in one listing, whether the multipart uploads are there that
-// are to be aborted. Where an upload's directory is a root, or its step among others is
-// skipped, so are its parts.
+// checkAborts checks, in one listing, whether the multipart uploads to abort exist. If an
+// upload's directory is a root, or its step is skipped, so are its multipart uploads.
 func checkAborts(ctx context.Context, store backend.Store, aborts, others []*stepResult, roots map[string]bool) {
 	aborts = pending(aborts)
 	if len(aborts) == 0 {
@@ -60,8 +59,8 @@ func checkAborts(ctx context.Context, store backend.Store, aborts, others []*ste
 	}
 }
 
-// uploadDirOf returns the directory, with a slash, of the upload whose data is at
-// key; "" for any other key.
+// uploadDirOf returns the directory, with a slash, of the upload that has its data at key; ""
+// for other keys.
 func uploadDirOf(key string) string {
 	parsed, err := layout.Parse(key)
 	if err != nil || parsed.Kind != layout.UploadData {
@@ -70,7 +69,7 @@ func uploadDirOf(key string) string {
 	return layout.UploadKey(parsed.Repository, parsed.Upload) + "/"
 }
 
-// pending returns the results of steps that are neither skipped nor failed.
+// pending returns the results that are neither skipped nor failed.
 func pending(results []*stepResult) (all []*stepResult) {
 	for _, w := range results {
 		if w.reason == "" {
@@ -80,7 +79,7 @@ func pending(results []*stepResult) (all []*stepResult) {
 	return all
 }
 
-// failAll fails steps for one reason, which only the first of them gives in full.
+// failAll fails steps for one reason; only the first has its full text.
 func failAll(results []*stepResult, err error) {
 	for i, w := range results {
 		if i == 0 {
@@ -91,8 +90,7 @@ func failAll(results []*stepResult, err error) {
 	}
 }
 
-// listUploads lists the multipart uploads of a store that are wanted, by what
-// plan.FullKey names them.
+// listUploads lists the wanted multipart uploads of a store, by plan.FullKey.
 func listUploads(ctx context.Context, s backend.Store, wanted func(target string) bool) (map[string]backend.Upload, error) {
 	m, ok := s.(backend.Multipart)
 	if !ok {
@@ -108,11 +106,11 @@ func listUploads(ctx context.Context, s backend.Store, wanted func(target string
 	return all, err
 }
 
-// errAborted is what no undo brings back.
+// errAborted means that an undo can't restore a multipart upload.
 var errAborted = errors.New("an aborted multipart upload can't be restored")
 
-// recordAborts names the multipart uploads that the run gave up. One that is still
-// there after all needs no undo.
+// recordAborts reports the multipart uploads that the run aborted, except those that still
+// exist.
 func (u *undoer) recordAborts(intents []journal.Intent) {
 	if len(intents) == 0 {
 		return

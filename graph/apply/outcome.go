@@ -11,35 +11,35 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Outcome is what became of a run, or of its undo.
+// Outcome is the result of a run, or of its undo.
 type Outcome struct {
-	Run              string                 // "" where there was nothing to do
+	Run              string                 // "" if there was nothing to do
 	Plan             string                 // the plan's id
-	Resumed          bool                   // the run had been begun before
-	Interrupted      bool                   // ended at a safe point before all was done
+	Resumed          bool                   // the run was begun before
+	Interrupted      bool                   // it stopped at a safe point before all was done
 	Counts           map[finding.Kind]Tally // of objects, as plan.Step.Object counts them, by the kind of finding
 	Steps            Tally                  // of steps
-	NotDone          []NotDone              // steps that were not carried out, in the plan's order
-	Directories      int                    // empty directories that went along with what was removed
-	Freed            int64                  // bytes that the store has back now
-	Kept             int64                  // bytes that are kept for an undo and take up space
+	NotDone          []NotDone              // steps that were not carried out, in order
+	Directories      int                    // empty directories that were removed with other objects
+	Freed            int64                  // bytes that are free now
+	Kept             int64                  // bytes that are kept for undo
 	Keep             bool                   // the run can be undone
-	RemovedLater     []string               // of an undo: later runs that removed something for good, which what came back may need
-	RemovedElsewhere []OtherRun             // of an undo: later runs with other state directories that removed something, which what came back may need
-	Damage           string                 // of an undo: what is wrong with the run's journal, so that some of what it did may be unknown; "" for nothing
-	Strays           []string               // of an undo: keys that were put back though the journal doesn't know them
-	Phases           []graph.Phase          // of the scans that the run made, and of copying from sources, whatever of it was done
-	Healed           *Healed                // of a run that had sources, and carried out what they have; else nil
+	RemovedLater     []string               // of an undo: later runs that removed something for good that the restored objects may need
+	RemovedElsewhere []OtherRun             // of an undo: likewise, later runs with other state directories
+	Damage           string                 // of an undo: what is wrong with the run's journal; "" for nothing
+	Strays           []string               // of an undo: restored keys that the journal doesn't have
+	Phases           []graph.Phase          // of the run's scans and copies
+	Healed           *Healed                // of a run with sources; else nil
 
-	objectFates map[string]fate // what became of objects of several steps, so far
+	objectFates map[string]fate // the fates of objects with several steps
 }
 
-// Healed is what became of the tags that could not be pulled before a run.
+// Healed is the state of the tags that were broken before a run.
 type Healed struct {
 	Sources        []string
-	Broken         int // tags that could not be pulled
-	check.Prospect     // Mended can be pulled now, as far as a judgement shows
-	Spare          int // lost blobs that a source has, and that were left there since no tag is known to need them
+	Broken         int // tags that were broken
+	check.Prospect     // Mended ones can be pulled now, by the last judgement
+	Spare          int // lost blobs in a source that were not copied since no tag is known to need them
 }
 
 // OtherRun is a run with another state directory of the same store.
@@ -48,7 +48,7 @@ type OtherRun struct {
 	ID    string `json:"run"`
 }
 
-// fate is what became of a step, or of an object: the worst of its steps.
+// fate is the result of a step, or the worst of an object's steps.
 type fate uint8
 
 const (
@@ -59,20 +59,20 @@ const (
 
 // Tally counts steps, or objects.
 type Tally struct {
-	Done    int   `json:"done"`    // in this run, or before it was resumed; of an undo: put back
-	Skipped int   `json:"skipped"` // the precondition didn't hold, or it rests on a step that wasn't done
-	Failed  int   `json:"failed"`  // the store could not do it, or could not say
-	Bytes   int64 `json:"bytes"`   // of the removals among Done, whether freed or kept
+	Done    int   `json:"done"`    // in this run, or before it was resumed; of an undo: restored
+	Skipped int   `json:"skipped"` // the precondition didn't hold, or it depends on a step that wasn't done
+	Failed  int   `json:"failed"`  // the store could not do it, or its result is unknown
+	Bytes   int64 `json:"bytes"`   // of the removals among Done, freed or kept
 }
 
 // NotDone is a step that was not carried out.
 type NotDone struct {
 	Step   plan.Step
 	Reason string // a clause
-	Failed bool   // else it was skipped
+	Failed bool   // otherwise it was skipped
 }
 
-// Objects sums up what became of the objects.
+// Objects returns the sum over all kinds.
 func (o *Outcome) Objects() (t Tally) {
 	for _, c := range o.Counts {
 		t.Done += c.Done
@@ -83,7 +83,7 @@ func (o *Outcome) Objects() (t Tally) {
 	return t
 }
 
-// Repaired reports whether anything that was done cured damage; garbage is none.
+// Repaired reports whether damage was repaired; garbage doesn't count.
 func (o *Outcome) Repaired() bool {
 	for k, c := range o.Counts {
 		if k != finding.None && c.Done > 0 && k.Severity() < finding.Garbage {
@@ -93,7 +93,7 @@ func (o *Outcome) Repaired() bool {
 	return false
 }
 
-// count counts n more that met a fate.
+// count adds n with that fate.
 func (t *Tally) count(f fate, n int) {
 	switch f {
 	case fateDone:
@@ -105,7 +105,7 @@ func (t *Tally) count(f fate, n int) {
 	}
 }
 
-// note counts a step, and the object that it is a part of once.
+// note counts a step, and its object once.
 func (o *Outcome) note(s *plan.Step, f fate) {
 	o.Steps.count(f, 1)
 	t := o.Counts[s.Finding]
@@ -130,7 +130,7 @@ func (o *Outcome) note(s *plan.Step, f fate) {
 	o.Counts[s.Finding] = t
 }
 
-// addBytes adds to the bytes of what was done.
+// addBytes adds bytes of done steps.
 func (o *Outcome) addBytes(k finding.Kind, bytes int64) {
 	o.Steps.Bytes += bytes
 	t := o.Counts[k]
@@ -154,8 +154,8 @@ func (o *Outcome) addNotDone(l NotDone) {
 	o.note(&l.Step, f)
 }
 
-// noteHealed notes what a judgement says of the tags that could not be pulled before the
-// run. The last one counts: it knows of what could not be copied, or sees what was.
+// noteHealed records the state of the tags that were broken before the run. The last
+// judgement counts, which includes failed copies.
 func (o *Outcome) noteHealed(result *check.Result) {
 	if len(result.Sources) == 0 && o.Healed == nil {
 		return
@@ -168,8 +168,8 @@ func (o *Outcome) noteHealed(result *check.Result) {
 	o.Healed.Prospect, o.Healed.Spare = p, result.Totals.SpareHeals
 }
 
-// checkHealed forgets what was noted where it isn't what was done: the run was stopped,
-// or a link that a tag may need could not be written.
+// checkHealed discards that state if it isn't what was done: the run was stopped, or a link
+// that a tag may need could not be written.
 func (o *Outcome) checkHealed(stopped bool) {
 	undone := o.Interrupted || stopped
 	for i := range o.NotDone {
@@ -181,10 +181,9 @@ func (o *Outcome) checkHealed(stopped bool) {
 	}
 }
 
-// OutcomeOf returns what became of a run of the past, as far as its journal says, and the
-// steps that it carried out. Steps of its plan that were never begun count as skipped; of
-// a run without its plan, which is nil then, they aren't known. What is kept for an undo
-// the store knows.
+// OutcomeOf returns the outcome of an earlier run, by its journal, and the steps that it
+// carried out. Steps of its plan that were not begun count as skipped; whole is nil if its
+// plan is lost. Kept isn't set: only the store knows.
 func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
 	o, done = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Counts: map[finding.Kind]Tally{}, Keep: p.Summary().CanUndo()}, &plan.Plan{}
 	if whole == nil || whole.ID() != p.Begin.Plan {
@@ -196,8 +195,8 @@ func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
 	}
 	type part struct {
 		step    plan.Step
-		failed  string // why, "" where it is not known to have
-		unknown bool   // what became of it
+		failed  string // why, "" if it isn't known to have failed
+		unknown bool   // its result is unknown
 	}
 	begun := map[string]*part{}
 	var order []*part
@@ -234,7 +233,7 @@ func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
 	if s := p.Status(); s == journal.Unfinished || s == journal.Interrupted || p.End == nil || p.End.Interrupted {
 		o.Interrupted, why = true, "the run ended before it"
 	}
-	flat := p.Begin.Store != "" && !filepath.IsAbs(p.Begin.Store) // the store has no directories, so that there was nothing to do
+	flat := p.Begin.Store != "" && !filepath.IsAbs(p.Begin.Store) // the store has no directories, so there was nothing to do
 	for i := range whole.Steps {
 		switch s := whole.Steps[i]; {
 		case begun[s.FullKey()] != nil:
@@ -248,7 +247,7 @@ func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
 	return o, done
 }
 
-// stepOf is the step that an intent is a part of: that of the plan, where it is known.
+// stepOf returns the step of an intent, from the plan if planned isn't nil.
 func stepOf(i *journal.Intent, planned *plan.Step) plan.Step {
 	if planned != nil {
 		return *planned

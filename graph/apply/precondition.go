@@ -21,31 +21,30 @@ import (
 	"regfsck/walker/layout"
 )
 
-// stepResult is a step that is being carried out.
+// stepResult is a step and its result.
 type stepResult struct {
 	step      *plan.Step
-	rechecked *recheck // what a recheck of its file showed, where it was made already
+	rechecked *recheck // of an earlier recheck; or nil
 	intents   []journal.Intent
 	receipts  []backend.Receipt // one for each intent
-	dirs      []string          // that may be empty afterwards, besides those above the keys
+	dirs      []string          // directories that may be empty afterwards, besides those above the keys
 	reason    string            // why it isn't carried out; "" if it is
-	failed    bool              // nobody could say, or do it
-	cut       bool              // the run was told to stop before it was done, and nothing was changed
-	upload    backend.Upload    // of an abort: as the store lists it
-	time      int64             // of a write: what was written has it, in nanoseconds since 1970
+	failed    bool              // it could not be done, or its result is unknown
+	cut       bool              // the run was stopped before it was done; nothing was changed
+	upload    backend.Upload    // of an abort: as listed
+	time      int64             // of a write: the time of the file, in nanoseconds since 1970
 }
 
-// skip skips a step because of what was found.
+// skip skips a step.
 func (w *stepResult) skip(format string, args ...any) { w.reason = fmt.Sprintf(format, args...) }
 
-// fail notes that a step failed.
+// fail records that a step failed.
 func (w *stepResult) fail(err error) { w.reason, w.failed = err.Error(), true }
 
-// notUTF8Reason is why a step is skipped that would change a key that isn't UTF-8.
+// notUTF8Reason is why a step with a key that isn't UTF-8 is skipped.
 const notUTF8Reason = "there is %q in it, which no journal can hold: the name is no UTF-8"
 
-// checkStep checks a step's precondition against the store as it is now, and fills in the
-// intents.
+// checkStep checks a step's precondition against the present store, and fills in the intents.
 func checkStep(ctx context.Context, store backend.Reader, w *stepResult) {
 	s := w.step
 	var err error
@@ -66,7 +65,7 @@ func checkStep(ctx context.Context, store backend.Reader, w *stepResult) {
 	}
 }
 
-// intentOf is what a step does to its own key.
+// intentOf returns the change of a step to its own key.
 func intentOf(s *plan.Step) journal.Intent {
 	return journal.Intent{
 		Op: s.Op, Kind: s.Kind, Key: s.Key, Finding: s.Finding.String(), Digest: s.Digest, Bytes: s.Bytes,
@@ -89,13 +88,13 @@ func checkLink(ctx context.Context, store backend.Reader, w *stepResult) error {
 	return nil
 }
 
-// holds reports whether a link holds what a step says, which of a long link is
-// what a scan has seen of it: its first bytes.
+// holds reports whether a link's content is the step's. Of a long link, the step has only the
+// first bytes.
 func holds(content string, s *plan.Step) bool {
 	return content == string(s.Content) || len(s.Content) == walker.MaxLink && strings.HasPrefix(content, string(s.Content))
 }
 
-// maxLink bounds how much of a link is read before it is changed.
+// maxLink is the most bytes of a link that are read before it is changed.
 const maxLink = 1 << 20
 
 // content returns the bytes of a link.
@@ -160,9 +159,9 @@ func hashesRight(ctx context.Context, s backend.Reader, key string) (bool, error
 	return want.IsSum(h), nil
 }
 
-// checkUpload checks an upload's files. Temporary files in it have steps of their own.
-// A stale upload with anything else in it is skipped; of a repository that is removed
-// all is removed that is the registry's own.
+// checkUpload checks an upload's files. Temporary files have steps of their own. A stale
+// upload with foreign files is skipped; of a removed repository, the registry's own files are
+// removed.
 func checkUpload(ctx context.Context, store backend.Reader, w *stepResult) error {
 	in, err := listDir(ctx, store, w.step.Key)
 	if err != nil {
@@ -236,7 +235,7 @@ func checkWrite(ctx context.Context, store backend.Reader, w *stepResult) error 
 	return err
 }
 
-// hashesTo reports whether bytes hash to the digest that a blob's key names.
+// hashesTo reports whether body hashes to the digest in a blob's key.
 func hashesTo(key, body string) bool {
 	k, err := layout.Parse(key)
 	if err != nil || k.Kind != layout.Blob {
@@ -246,12 +245,11 @@ func hashesTo(key, body string) bool {
 	return ok && d.Proves([]byte(body))
 }
 
-// missingDir returns the topmost directory that has to be made for dir, "" if dir is
-// there.
+// missingDir returns the topmost directory that must be created for dir, "" if dir exists.
 func missingDir(ctx context.Context, store backend.Reader, dir string) (made string, err error) {
 	for ; dir != layout.Repositories && dir != "."; dir = path.Dir(dir) {
 		_, err := store.Stat(ctx, dir)
-		if errors.Is(err, fs.ErrNotExist) { // an undo relies on it: it has to be said twice
+		if errors.Is(err, fs.ErrNotExist) { // an undo depends on it, so it is asked twice
 			_, err = store.Stat(ctx, dir)
 		}
 		switch {
@@ -267,13 +265,13 @@ func missingDir(ctx context.Context, store backend.Reader, dir string) (made str
 	return made, nil
 }
 
-// dirContents is what a directory holds.
+// dirContents is a listing of a directory.
 type dirContents struct {
 	files []backend.Item  // Name is the key
-	dirs  map[string]bool // all below it and itself; none if it isn't there
+	dirs  map[string]bool // itself and all below it; none if it doesn't exist
 }
 
-// listDir lists a directory. What can't be read is an error.
+// listDir lists a directory. It fails if something can't be read.
 func listDir(ctx context.Context, s backend.Reader, key string) (in dirContents, err error) {
 	top := strings.TrimSuffix(key, "/")
 	in.dirs = map[string]bool{}
@@ -299,8 +297,8 @@ func listDir(ctx context.Context, s backend.Reader, key string) (in dirContents,
 	return in, err
 }
 
-// notUTF8 returns the first of the keys in it that no journal can hold, since
-// its name is no UTF-8; "" if there is none. What it holds can't be put back.
+// notUTF8 returns the first key that isn't UTF-8, which a journal can't store; "" for none.
+// It could not be restored.
 func (in *dirContents) notUTF8() string {
 	var keys []string
 	for _, f := range in.files {
@@ -318,7 +316,7 @@ func (in *dirContents) notUTF8() string {
 	return ""
 }
 
-// addParents adds a directory below top, and all on the way to it.
+// addParents adds a directory below top, with its parents.
 func (in *dirContents) addParents(dir, top string) {
 	for len(dir) > len(top) && !in.dirs[dir] {
 		in.dirs[dir] = true

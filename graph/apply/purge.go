@@ -10,16 +10,15 @@ import (
 	"regfsck/graph/journal"
 )
 
-// Purge gives up what a run kept, so that it can't be undone any more, and
-// returns the bytes that came free. A run that isn't known is ErrNoRun. It may
-// be repeated after a crash. Where the store keeps nothing itself, the run is
-// only marked. A run that is damaged, or keeps something else than its journal says,
-// is *Refused.
+// Purge deletes what a run keeps, which ends its undo, and returns the bytes freed. An
+// unknown run is ErrNoRun. It can be repeated after a crash. If the store keeps nothing, the
+// run is only marked. A run that is damaged, or keeps something that isn't in its journal, is
+// *Refused.
 func Purge(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
 	return purgeRun(ctx, s, state, id, false)
 }
 
-// PurgeDamaged is Purge for a run that may be damaged.
+// PurgeDamaged is Purge for a damaged run.
 func PurgeDamaged(ctx context.Context, s backend.Store, state, id string) (freed int64, err error) {
 	return purgeRun(ctx, s, state, id, true)
 }
@@ -32,7 +31,7 @@ func purgeRun(ctx context.Context, s backend.Store, state, id string, damaged bo
 	if err != nil {
 		return 0, err
 	}
-	p, err := journal.Find(state, id) // again, now that nobody else can write to its journal
+	p, err := journal.Find(state, id) // again, with its journal locked
 	if err == nil {
 		err = checkPurgeable(ctx, p, s, damaged)
 	}
@@ -42,8 +41,8 @@ func purgeRun(ctx context.Context, s backend.Store, state, id string, damaged bo
 	return freed, backend.Join(err, unlock())
 }
 
-// checkPurgeable returns why a run can't be purged like any other. What it keeps is listed
-// in any case.
+// checkPurgeable returns why a run can't be purged normally. What it keeps is listed in any
+// case.
 func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damaged bool) error {
 	strays, missing, err := compareKept(ctx, p, s)
 	if err != nil || damaged || p.Damage == "" && len(strays)+len(missing) == 0 {
@@ -70,10 +69,9 @@ func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damage
 	return &Refused{[]Refusal{r}}
 }
 
-// purgeKept marks the run before anything is given up: a run of which a part is
-// gone must not be taken for one that took nothing away. The plan is removed before
-// that: nobody resumes the run, and on a full disk the mark needs the room.
-// Only once the store has given up all is the run purged; until then the rest can
+// purgeKept marks the run before anything is deleted: a partly purged run must not look like
+// one that removed nothing. The plan is removed first, since a full disk needs its space for
+// the mark. The run counts as purged once the store has deleted all; until then the rest can
 // be undone, and purged again.
 func purgeKept(ctx context.Context, p *journal.Run, s backend.Store, state string) (freed int64, err error) {
 	if p.Purged {

@@ -14,9 +14,8 @@ import (
 	"regfsck/graph/plan"
 )
 
-// ConfirmedRuns is journal.Summaries, and finds out from the store what became of steps
-// that have intents and no receipts, as far as the store shows it: by what it keeps for
-// an undo, and by what links hold.
+// ConfirmedRuns is journal.Summaries with the results of steps without receipts, as far as
+// the store shows them: by what is quarantined, and by the content of links.
 func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journal.Summary, error) {
 	all, err := journal.ReadAll(state, journal.Whole)
 	var runs []journal.Summary
@@ -55,13 +54,12 @@ func confirmedIn(ctx context.Context, s backend.Store, kept []backend.Quarantine
 	}
 }
 
-// storeRun returns the run as the store knows it.
+// storeRun returns the run's identity for the store.
 func storeRun(p *journal.Run) backend.Run {
 	return backend.Run{ID: p.ID, Keep: true, Began: p.Begin.Time}
 }
 
-// Kept returns how many bytes a run keeps in the store. A run that isn't known is
-// ErrNoRun.
+// Kept returns how many bytes the store keeps for a run. An unknown run is ErrNoRun.
 func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error) {
 	p, err := journal.Find(state, id)
 	if err != nil {
@@ -70,22 +68,21 @@ func Kept(ctx context.Context, s backend.Store, state, id string) (int64, error)
 	return s.Kept(ctx, storeRun(p), receiptsOf(p, state))
 }
 
-// receiptsOf returns purgeReceipts for a store that asks for them.
+// receiptsOf returns a function that returns purgeReceipts, for stores that need them.
 func receiptsOf(p *journal.Run, state string) backend.Receipts {
 	return func() ([]backend.Receipt, error) { return purgeReceipts(p, state) }
 }
 
-// purgeReceipts returns the receipts by which a store finds what the run keeps. Of a
-// change without a receipt only the key is known, and no later run may have
-// changed that too. A change that is known to have failed keeps nothing: a noncurrent
-// version of its key is somebody else's.
+// purgeReceipts returns the receipts by which a store finds what the run keeps. A change
+// without a receipt has only its key, which no later run may have changed. A change that
+// failed keeps nothing: a noncurrent version of its key isn't the run's.
 func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, err error) {
 	all, err := journal.ReadAll(state, journal.Whole)
 	if err != nil {
 		return nil, err
 	}
 	later := map[string]bool{}
-	for _, other := range all { // the newest first
+	for _, other := range all { // newest first
 		if other.ID == p.ID {
 			break
 		}
@@ -108,17 +105,15 @@ func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, er
 	return receipts, nil
 }
 
-// strays returns what the run has quarantined and its journal doesn't know: the journal
-// was damaged, or somebody else has put it there. A store that can't list what it keeps
-// has none.
+// strays returns what is quarantined for the run but not in its journal: the journal was
+// damaged, or it was put there. A store that can't list its quarantine has none.
 func strays(ctx context.Context, p *journal.Run, s backend.Store) ([]backend.Quarantined, error) {
 	all, _, err := compareKept(ctx, p, s)
 	return all, err
 }
 
-// compareKept compares what the run has quarantined with its journal: strays are in the
-// quarantine alone, and missing are keys that the store said it kept, and that nobody
-// has put back or purged since.
+// compareKept compares the run's quarantine with its journal: strays are only in the
+// quarantine, and missing are keys that the journal has and that were not restored or purged.
 func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
 	kept, err := s.Quarantined(ctx, storeRun(p))
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -130,7 +125,7 @@ func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays [
 	return strayKeys(p, kept), missingKeys(p, kept), nil
 }
 
-// missingKeys returns the keys of files that are quarantined by the journal alone.
+// missingKeys returns the keys that are quarantined only by the journal.
 func missingKeys(p *journal.Run, kept []backend.Quarantined) (keys []string) {
 	if p.UndoBegun || p.PurgeBegun {
 		return nil
@@ -148,9 +143,9 @@ func missingKeys(p *journal.Run, kept []backend.Quarantined) (keys []string) {
 	return keys
 }
 
-// strayKeys returns what the journal doesn't know of what is quarantined.
+// strayKeys returns what is quarantined but not in the journal.
 func strayKeys(p *journal.Run, kept []backend.Quarantined) (all []backend.Quarantined) {
-	var dirs map[string]bool // on the way to what the journal knows
+	var dirs map[string]bool // parents of what the journal has
 	for _, k := range kept {
 		if strings.HasSuffix(k.Key, "/") && dirs == nil {
 			dirs = directoriesTaken(p)
@@ -163,8 +158,7 @@ func strayKeys(p *journal.Run, kept []backend.Quarantined) (all []backend.Quaran
 	return all
 }
 
-// directoriesTaken returns the directories in which the run removed something, each with
-// a slash.
+// directoriesTaken returns the directories in which the run removed something, with slashes.
 func directoriesTaken(p *journal.Run) map[string]bool {
 	all := map[string]bool{}
 	for i := range p.Intents {

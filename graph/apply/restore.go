@@ -19,10 +19,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// topDown splits what was removed so that a directory comes back before what was
-// in it.
+// topDown splits removals so that directories are restored before their content.
 func topDown(intents []journal.Intent) iter.Seq[[]journal.Intent] {
-	level := func(i journal.Intent) int { // files come last
+	level := func(i journal.Intent) int { // files are last
 		if strings.HasSuffix(i.Key, "/") {
 			return depth(i.Key)
 		}
@@ -32,13 +31,13 @@ func topDown(intents []journal.Intent) iter.Seq[[]journal.Intent] {
 	return groups(intents, level)
 }
 
-// restoreAll brings back what was removed, several at once.
+// restoreAll restores what was removed, several keys at once.
 func (u *undoer) restoreAll(intents []journal.Intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
 		if u.stopped() {
 			return
 		}
-		u.lookWhatStands(batch)
+		u.recordExisting(batch)
 		reasons := make([]error, len(batch))
 		var g errgroup.Group
 		size := (len(batch) + defaultWorkers - 1) / defaultWorkers
@@ -56,21 +55,21 @@ func (u *undoer) restoreAll(intents []journal.Intent) {
 	}
 }
 
-// lookWhatStands notes what is there before it is put back, of what the run was about to remove
-// when it was killed.
-func (u *undoer) lookWhatStands(intents []journal.Intent) {
-	if u.UndoBegun { // it may be there since
+// recordExisting records which keys still exist that the run intended to remove when it was
+// killed.
+func (u *undoer) recordExisting(intents []journal.Intent) {
+	if u.UndoBegun { // they may have been restored
 		return
 	}
 	for i := range intents {
 		if in := &intents[i]; in.Op == plan.Remove && !strings.HasSuffix(in.Key, "/") && !u.succeeded(in) {
 			_, err := u.store.Stat(context.WithoutCancel(u.ctx), in.Key)
-			u.stood[in.Key] = !errors.Is(err, fs.ErrNotExist)
+			u.existing[in.Key] = !errors.Is(err, fs.ErrNotExist)
 		}
 	}
 }
 
-// restore brings some keys back. What is said to be lost is asked for twice.
+// restore restores keys. Keys that are reported lost are asked for twice.
 func (u *undoer) restore(intents []journal.Intent, reasons []error) {
 	for i, err := range u.restoreOnce(intents) {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -78,20 +77,20 @@ func (u *undoer) restore(intents []journal.Intent, reasons []error) {
 		}
 		switch dir := strings.HasSuffix(intents[i].Key, "/"); {
 		case errors.Is(err, fs.ErrNotExist) && dir && !u.succeeded(&intents[i]):
-			err = nil // there was no such directory to be removed
+			err = nil // there was no directory to remove
 		case errors.Is(err, fs.ErrNotExist):
 			err = errLost
 		case errors.Is(err, fs.ErrExist) && dir:
-			err = nil // it is there again, whoever made it
+			err = nil // it exists again
 		}
 		reasons[i] = err
 	}
 }
 
-// errLost is what was removed, and is neither back nor kept.
+// errLost means that a removed key is neither there nor quarantined.
 var errLost = errors.New("is neither there nor kept any more")
 
-// restoreOnce asks the store once; there is an answer for each intent.
+// restoreOnce calls the store once; it returns an error or nil for each intent.
 func (u *undoer) restoreOnce(intents []journal.Intent) []error {
 	receipts := make([]backend.Receipt, len(intents))
 	for i := range intents {
@@ -104,7 +103,7 @@ func (u *undoer) restoreOnce(intents []journal.Intent) []error {
 	return all
 }
 
-// original is what the journal knows of what was removed or written over.
+// original returns what the journal has of a removed or replaced file.
 func original(i *journal.Intent) *backend.Original {
 	step := plan.Step{Kind: i.Kind, Key: i.Key}
 	switch {
@@ -114,21 +113,20 @@ func original(i *journal.Intent) *backend.Original {
 		return &backend.Original{Size: i.Was}
 	case !step.IsLink() && i.Op == plan.Remove:
 		return &backend.Original{Size: i.Bytes}
-	case len(i.Content) >= maxLink: // there may have been more
+	case len(i.Content) >= maxLink: // the rest is unknown
 		return nil
 	}
 	content := []byte(i.Content)
 	return &backend.Original{Size: int64(len(content)), Content: content}
 }
 
-// succeeded reports whether the store said that it had done what was meant.
+// succeeded reports whether the receipt says that the change was made.
 func (u *undoer) succeeded(i *journal.Intent) bool {
 	r, ok := u.Receipts[i.FullKey()]
 	return ok && r.Err == ""
 }
 
-// restoreStrays puts back what only the quarantine knows, where its name proves
-// where it belongs, and names all else.
+// restoreStrays restores strays whose name proves their key, and reports the others.
 func (u *undoer) restoreStrays() error {
 	ctx := context.WithoutCancel(u.ctx)
 	all, err := strays(ctx, u.Run, u.store)
@@ -164,7 +162,7 @@ var (
 	errNoBlob       = errors.New("its bytes don't hash to the digest that its name tells")
 )
 
-// restoreStray puts back one file or directory, of a blob only the right bytes.
+// restoreStray restores one file or directory; a blob only with the right bytes.
 func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error {
 	key, err := layout.Parse(k.Key)
 	if strings.HasSuffix(k.Key, "/") {
@@ -181,7 +179,7 @@ func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error 
 	return u.store.Restore(ctx, u.run, []backend.Receipt{{Key: k.Key}})[0]
 }
 
-// checkHash returns why what is quarantined isn't the blob of that digest.
+// checkHash returns an error if a quarantined file isn't the blob of that digest.
 func (u *undoer) checkHash(ctx context.Context, key string, d layout.AnyDigest) error {
 	f, err := u.store.OpenQuarantined(ctx, u.run, key)
 	if err != nil {

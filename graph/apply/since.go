@@ -15,26 +15,25 @@ import (
 	"regfsck/walker/layout"
 )
 
-// errNeeded is a link or a blob that the run wrote and that something relies on which was
-// pushed since, or brought back by a later run.
+// errNeeded means that a link or blob that the run wrote is needed by a later push or run.
 var errNeeded = errors.New("is needed by what was pushed or brought back since, and stays")
 
-// pushedSince is what was pushed, or brought back, since a run began, as far as an undo
-// has to know: of the repositories in which the run wrote.
+// pushedSince is what was pushed or restored since a run began, in the repositories in which
+// it wrote.
 type pushedSince struct {
-	err    error // why nobody can say
+	err    error // why it is unknown
 	repos  map[string]repositoryNeeds
-	untold bool // the store doesn't tell when a file was changed
+	untold bool // the store doesn't have times of file changes
 }
 
 // repositoryNeeds is what the pushes to one repository need.
 type repositoryNeeds struct {
 	digests map[layout.AnyDigest]bool
-	err     error // why nobody can say
+	err     error // why it is unknown
 }
 
-// readPushes reads the store for what was pushed since the run began, or written by a
-// later run. Where the run wrote nothing there is nothing to read for.
+// readPushes reads what was pushed since the run began, or written by a later run. If the run
+// wrote nothing, it reads nothing.
 func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Run, written []journal.Intent) {
 	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
 	if len(written) == 0 {
@@ -69,7 +68,7 @@ func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Ru
 		if key, err := layout.Parse(written[i].Key); err == nil {
 			repos[0] = key.Repository
 		}
-		if repos[0] == "" { // a blob, which any of them may need
+		if repos[0] == "" { // a blob, which any repository may need
 			repos = scan.Repositories()
 		}
 		for _, repo := range repos {
@@ -84,11 +83,10 @@ func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Ru
 	}
 }
 
-// cameSince reports whether a link with an old time has come since the run began: by a run
-// whose state directory can't be read here, or as a copy that somebody made. One that a later
-// run has removed, and an undo put back, may be such a copy. It is known by when its file was
-// changed last, which nobody can set; where the store doesn't tell that, the link's own time
-// has to do.
+// cameSince reports whether a link with an old time was written since the run began: by a run
+// whose state directory can't be read here, or by a copy. A link that a later run removed and
+// an undo restored may be a copy. The time of the file's last change shows it; if the store
+// doesn't have that, the link's own time is used.
 func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
 	if u.pushes.untold {
 		return false, nil
@@ -107,8 +105,8 @@ func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
 	return !time.Unix(0, item.Changed).Before(u.Begin.Time), nil
 }
 
-// wrote reports whether a link with that time, in whole seconds rounded up, is
-// as the run wrote it, as far as the journal knows.
+// wrote reports whether the run wrote a link with that time, in whole seconds rounded up, by
+// the journal.
 func (u *undoer) wrote(key string, at time.Time) bool {
 	if !u.Intended(plan.Write, key) {
 		return false
@@ -117,7 +115,7 @@ func (u *undoer) wrote(key string, at time.Time) bool {
 	return t == 0 || at.Equal(time.Unix((t+int64(time.Second)-1)/int64(time.Second), 0))
 }
 
-// checkUnneeded returns why what the run wrote must not be removed; nil where it may.
+// checkUnneeded returns an error if what the run wrote must not be removed.
 func (u *undoer) checkUnneeded(i *journal.Intent) error {
 	if u.pushes.err != nil {
 		return u.pushes.err
@@ -144,10 +142,9 @@ func (u *undoer) checkUnneeded(i *journal.Intent) error {
 	return nil
 }
 
-// laterWrites returns the keys that runs since p have written and not taken back: all are
-// those of the state directory, to which those of other ones of this machine come. What came
-// back from a source has the time that it has there, so a link's own time doesn't tell that
-// it is new.
+// laterWrites returns the keys that runs since p wrote and did not undo: all are those of the
+// state directory; those of this machine's other state directories are added. Restored files
+// have their old times, so times don't show these writes.
 func laterWrites(ctx context.Context, s backend.Store, state string, all []*journal.Run, p *journal.Run) (map[string]bool, error) {
 	dirs, err := s.States(ctx)
 	for _, d := range dirs {

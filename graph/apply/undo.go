@@ -19,13 +19,13 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Undo puts back what a run removed, and removes what it wrote; id "" is the newest run
-// that can be undone. Whatever was written since is never written over, and what that
-// needs isn't removed: it is skipped and reported. Later runs that removed anything for
-// good, which what comes back may need, are reported too. Where a guard objects the error
-// is a *Refused; a run that isn't known is journal.ErrNoRun. It may be repeated, and
-// continues where a crash or ctx ended it: until it has come to its end, nothing else may
-// change the store. While the store could not do all of it, it is unfinished.
+// Undo restores what a run removed, and removes what it wrote; id "" is the newest run that
+// can be undone. Keys that were written since are never replaced, and what they need isn't
+// removed: they are skipped and reported. Later runs that removed something for good are
+// reported too. If a guard refuses, the error is a *Refused; an unknown run is
+// journal.ErrNoRun. An undo that a crash or ctx ended is continued by the next call; until it
+// is complete, nothing else may change the store. If the store could not do all of it, it
+// remains unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
 	p, _, err := findUndoable(state, id)
 	if err != nil {
@@ -42,7 +42,7 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	return out, err
 }
 
-// findUndoable finds the run to undo, among all runs, the newest first.
+// findUndoable returns the run to undo, and all runs, newest first.
 func findUndoable(state, id string) (p *journal.Run, all []*journal.Run, err error) {
 	if all, err = journal.ReadAll(state, journal.Whole); err != nil {
 		return nil, nil, err
@@ -75,8 +75,7 @@ func findUndoable(state, id string) (p *journal.Run, all []*journal.Run, err err
 	return nil, nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
 }
 
-// laterRemovals returns the runs since p, the newest first, of which something was removed
-// and can't come back.
+// laterRemovals returns the runs since p, newest first, that removed something for good.
 func laterRemovals(all []*journal.Run, p *journal.Run) (ids []string) {
 	for _, later := range all {
 		if later.ID == p.ID {
@@ -90,9 +89,9 @@ func laterRemovals(all []*journal.Run, p *journal.Run) (ids []string) {
 	return ids
 }
 
-// removalsElsewhere returns the runs since p with other state directories of this
-// machine, the newest of each first, that removed something which isn't back. State
-// directories that can't be read are left out.
+// removalsElsewhere returns the runs since p with other state directories of this machine,
+// newest first, that removed something that isn't restored. State directories that can't be
+// read are left out.
 func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
 	dirs, _ := s.States(ctx)
 	for _, d := range dirs {
@@ -109,27 +108,27 @@ func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (ru
 	return runs
 }
 
-// undoer is an undo that is being carried out.
+// undoer is the state of Undo.
 type undoer struct {
 	*journal.Run
 	store         backend.Store
 	run           backend.Run
 	out           *Outcome
 	journal       *journal.Journal
-	ctx           context.Context // ends when the undo is to stop
-	restoredSteps map[string]bool // steps of which something came back
-	restoredKeys  map[string]bool // what was away, and is there now
-	stood         map[string]bool // what may never have been away: it is there, and nobody said that it was removed
-	pushes        pushedSince     // what was pushed since the run began
-	keptFirst     int64           // bytes that the run kept before anything was put back; asked only for copies over what was empty
+	ctx           context.Context // ends when the undo must stop
+	restoredSteps map[string]bool // steps of which something was restored
+	restoredKeys  map[string]bool // keys that were removed and exist now
+	existing      map[string]bool // keys that may never have been removed: they exist, and there is no receipt
+	pushes        pushedSince     // since the run began
+	keptFirst     int64           // bytes that the run kept at first; only needed for copies that replaced an empty file
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, all, err := findUndoable(state, id) // again, now that nobody can come between
+	p, all, err := findUndoable(state, id) // again, under the lock
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, stood: map[string]bool{}}
+	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, existing: map[string]bool{}}
 	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
 	if p.Undone {
 		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
@@ -154,8 +153,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcom
 	return u.out, cmp.Or(err, u.journal.Close())
 }
 
-// undoKinds undoes kind after kind, the last one first. all are the runs of the state
-// directory.
+// undoKinds undoes kind by kind, in reverse order. all are the runs of the state directory.
 func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 	byKind := map[plan.Kind][]journal.Intent{}
 	var aborts []journal.Intent
@@ -196,7 +194,7 @@ func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 	if err != nil || u.out.Interrupted {
 		return err
 	}
-	// What came back may be what a link needs that somebody else has written since.
+	// A link that was written since may need what is restored.
 	u.readPushes(u.ctx, state, all, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	err = undo(plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob)
 	if err != nil || u.out.Interrupted {
@@ -206,8 +204,8 @@ func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 	return nil
 }
 
-// finish marks the run as undone, once nothing is kept any more that is to come
-// back. Of a run whose journal is damaged only the quarantine knows that.
+// finish marks the run as undone if nothing remains to restore. If its journal is damaged,
+// only the quarantine shows that.
 func (u *undoer) finish() error {
 	if u.out.Interrupted {
 		return nil
@@ -239,15 +237,15 @@ func (u *undoer) stopped() bool {
 	return u.out.Interrupted || u.journal.CheckOwned() != nil
 }
 
-// record counts what became of one key. It is skipped where something prevents the undo
-// of the undo, and failed where the store could not do it.
+// record counts the result for one key: skipped if something prevents its undo, failed if the
+// store could not do it.
 func (u *undoer) record(i *journal.Intent, err error) {
 	step := plan.Step{Op: i.Op, Kind: i.Kind, Key: i.Key, Finding: i.Reason(), Digest: i.Digest, Bytes: i.Bytes, Upload: i.Upload}
-	if err == nil && i.Op == plan.Remove && !u.stood[i.Key] {
+	if err == nil && i.Op == plan.Remove && !u.existing[i.Key] {
 		u.restoredKeys[i.Key] = true
 	}
 	switch {
-	case err == nil && i.Finding == "": // a directory that the run had emptied
+	case err == nil && i.Finding == "": // a directory that the run emptied
 		if u.succeeded(i) {
 			u.out.Directories++
 		}
@@ -266,7 +264,7 @@ func (u *undoer) record(i *journal.Intent, err error) {
 	}
 }
 
-// recordRestored counts what came back of a step that removed several keys: once.
+// recordRestored counts the restoration of a step with several keys once.
 func (u *undoer) recordRestored(i *journal.Intent) {
 	u.out.addBytes(i.Reason(), i.Bytes)
 	if i.Kind != plan.Directory && !u.restoredSteps[i.Step] {
@@ -275,8 +273,7 @@ func (u *undoer) recordRestored(i *journal.Intent) {
 	}
 }
 
-// unwriteAll removes the links and blobs that the run wrote, and brings back what they
-// were written over.
+// unwriteAll removes the links and blobs that the run wrote, and restores what they replaced.
 func (u *undoer) unwriteAll(intents []journal.Intent) {
 	for batch := range slices.Chunk(intents, batchSize) {
 		if u.stopped() {
@@ -306,14 +303,14 @@ func (u *undoer) unwriteAll(intents []journal.Intent) {
 	}
 }
 
-// unwrite undoes one write. A file that holds what stood there before is
-// undone already; one that holds anything else was written by somebody else.
+// unwrite undoes one write. A file with the earlier content is undone already; one with other
+// content was written since.
 func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 	if i.Kind == plan.HealedBlob {
 		return u.unheal(ctx, i)
 	}
 	is, err := content(ctx, u.store, i.Key)
-	if err != nil || is != string(i.Body) { // which is believed only if it is seen twice
+	if err != nil || is != string(i.Body) { // believed only if seen twice
 		is, err = content(ctx, u.store, i.Key)
 	}
 	switch {
@@ -322,7 +319,7 @@ func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 		return err
 	case i.Stood && is == string(i.Content):
 		return nil
-	case is != string(i.Body) && (u.succeeded(i) || !strings.HasPrefix(string(i.Body), is)): // else it may be the first bytes of what was to be written
+	case is != string(i.Body) && (u.succeeded(i) || !strings.HasPrefix(string(i.Body), is)): // otherwise it may be a part of an interrupted write
 		return fs.ErrExist
 	default:
 		if err := u.removeWritten(ctx, i); err != nil {
@@ -340,7 +337,7 @@ func (u *undoer) unwrite(ctx context.Context, i *journal.Intent) error {
 	return reasons[0]
 }
 
-// removeWritten removes what the run wrote, where nobody relies on it.
+// removeWritten removes what the run wrote, if nothing needs it.
 func (u *undoer) removeWritten(ctx context.Context, i *journal.Intent) error {
 	if err := u.checkUnchanged(ctx, i.Key); err != nil {
 		return err
@@ -351,11 +348,11 @@ func (u *undoer) removeWritten(ctx context.Context, i *journal.Intent) error {
 	return u.removeKey(ctx, i.Key)
 }
 
-// errRewritten is a link that holds what the run wrote, and isn't the run's any more.
+// errRewritten means that a link has the run's content but was written again.
 var errRewritten = errors.New("was written again since, and may be needed")
 
-// checkUnchanged makes sure that a link is the one that the run wrote: a registry writes
-// the links of a push again, and relies on them from then on.
+// checkUnchanged returns an error if a link was written since: a registry writes existing
+// links again at a push, and needs them from then on.
 func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
 	wrote := u.Receipts[key].Time
 	if wrote == 0 {
@@ -368,8 +365,8 @@ func (u *undoer) checkUnchanged(ctx context.Context, key string) error {
 	return err
 }
 
-// removeKey removes a key for good, and no directory with it. That it isn't there has to
-// be said twice.
+// removeKey removes a key for good, without its directory. That it is missing must be
+// reported twice.
 func (u *undoer) removeKey(ctx context.Context, key string) error {
 	err := u.removeKeyOnce(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -386,8 +383,7 @@ func (u *undoer) removeKeyOnce(ctx context.Context, key string) error {
 	return all[0].Err
 }
 
-// removeMadeDirs removes the directories that had to be made for a write, as far as nothing
-// is in them.
+// removeMadeDirs removes the directories that were created for a write, if they are empty.
 func (u *undoer) removeMadeDirs(i *journal.Intent) error {
 	if i.Made == "" {
 		return nil

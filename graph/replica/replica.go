@@ -1,7 +1,6 @@
-// Package replica compares a store with a copy of it, a backup or a replica in another
-// place: what the tags of both mean, by their links, and whether the copy has the blobs
-// that the tags of the store need, by name and size. Bytes are not read; what can be pulled
-// from the copy is told by a check of the copy.
+// Package replica compares a store with a copy of it, such as a backup: the targets of tags
+// by their links, and whether the copy has the blobs that the store's tags need, by name and
+// size. It reads no blobs; a check of the copy shows what can be pulled from it.
 package replica
 
 import (
@@ -19,60 +18,60 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Tag is a tag that two stores don't have alike.
+// Tag is a tag that differs between two stores.
 type Tag struct {
 	Ref   string `json:"ref"`   // "repository:tag"
-	Here  string `json:"here"`  // the digest that it means in the store; "" where it has no such tag
-	There string `json:"there"` // the same, of the copy
+	Here  string `json:"here"`  // its target in the store; "" if there is none
+	There string `json:"there"` // its target in the copy; "" if there is none
 }
 
 // Comparison is how the tags of a store and of a copy differ. Lists are sorted by
 // repository, then by tag.
 type Comparison struct {
 	Source       string `json:"source"`
-	Compared     bool   `json:"compared"` // false: nothing else is known
+	Compared     bool   `json:"compared"` // false: the other fields are unknown
 	Why          string `json:"why"`      // why it wasn't compared; a clause
 	Here         int    `json:"tags"`     // of the store
 	There        int    `json:"tags_in_source"`
 	Same         int    `json:"tags_same"`
-	Unknown      int    `json:"tags_unknown"`      // what they mean could not be read on one of the sides
-	MissingHere  []Tag  `json:"missing_here"`      // the copy has them, and the store hasn't
-	MissingThere []Tag  `json:"missing_in_source"` // the store has them, and the copy hasn't
-	Elsewhere    []Tag  `json:"point_elsewhere"`   // both have them, and they mean different images
+	Unknown      int    `json:"tags_unknown"`      // whose target could not be read in one of them
+	MissingHere  []Tag  `json:"missing_here"`      // tags that only the copy has
+	MissingThere []Tag  `json:"missing_in_source"` // tags that only the store has
+	Elsewhere    []Tag  `json:"point_elsewhere"`   // tags with different targets
 
-	Lacked      int   `json:"blobs_missing_in_source"` // blobs that the store has and its tags need, and the copy hasn't, or not of that size
+	Lacked      int   `json:"blobs_missing_in_source"` // blobs that the store has and its tags need, and the copy lacks or has in another size
 	LackedBytes int64 `json:"blobs_missing_in_source_bytes"`
-	Unlisted    int   `json:"blobs_unknown"`        // blobs of which nobody knows whether the copy has them: a directory there can't be read
-	Incomplete  []Tag `json:"incomplete_in_source"` // tags that both have alike, and that need a blob which the copy lacks
+	Unlisted    int   `json:"blobs_unknown"`        // blobs of a directory of the copy that can't be read
+	Incomplete  []Tag `json:"incomplete_in_source"` // equal tags that need a blob which the copy lacks
 }
 
-// NotCompared is the answer where the tags of a copy can't be listed.
+// NotCompared returns the result for a copy whose tags can't be listed.
 func NotCompared(source, why string) Comparison {
 	return Comparison{Source: source, Why: why, MissingHere: []Tag{}, MissingThere: []Tag{}, Elsewhere: []Tag{}, Incomplete: []Tag{}}
 }
 
-// tags are the tags of a copy as they are read, and which of the blobs asked for it has.
+// tags collects the tags of a copy, and which of the store's blobs it has.
 type tags struct {
-	of     map[string]map[string]string // by repository and tag: the digest, "" where the link can't be read
-	faults map[string]bool              // keys below which all is unknown
-	taken  *taken                       // what is to be brought back of it; nil for nothing
-	blobs  *blobs                       // what it has of the store's blobs; nil where nobody asks
+	of     map[string]map[string]string // by repository and tag: the digest, "" if the link can't be read
+	faults map[string]bool              // keys that can't be read, with all below them
+	taken  *taken                       // what is restored from it; nil for nothing
+	blobs  *blobs                       // which of the store's blobs it has; nil if not needed
 }
 
-// blobs are the blobs of a store that a copy has too, of the same size.
+// blobs are the blobs of a store that a copy has with the same size.
 type blobs struct {
 	*graph.Graph
 	has graph.Bitset // by id
 }
 
-// taken is what is to be brought back of copies.
+// taken collects what is restored from copies.
 type taken struct {
 	*graph.Copied
 	wants func(repository string) bool
-	fault error // why not all is known
+	fault error // why it is incomplete
 }
 
-// Blobs is walker.Sink's.
+// Blobs implements walker.Sink.
 func (t *tags) Blobs(all []walker.Blob) error {
 	if t.blobs == nil {
 		return nil
@@ -87,7 +86,7 @@ func (t *tags) Blobs(all []walker.Blob) error {
 	return nil
 }
 
-// Links is walker.Sink's.
+// Links implements walker.Sink.
 func (t *tags) Links(repository string, links []walker.Link) error {
 	for i := range links {
 		l := &links[i]
@@ -112,7 +111,7 @@ func (t *tags) Links(repository string, links []walker.Link) error {
 	return nil
 }
 
-// Entry is walker.Sink's.
+// Entry implements walker.Sink.
 func (t *tags) Entry(e walker.Entry) error {
 	if e.Kind == walker.EntryFault {
 		t.faults[strings.Clone(e.Key)] = true
@@ -148,11 +147,10 @@ func (t *taken) link(repository string, l *walker.Link) {
 	}
 }
 
-// Take lists the links of copies, in the order in which one is preferred, and returns the
-// tags of repositories, with all of their revision links. A tag whose
-// revision link no copy has isn't pulled from there: the next copy's counts, and where
-// there is none the tag is left out. repositories are those that are wanted, whole; none
-// stands for the tags of all. Not to know all of a copy is an error.
+// Take lists the links of copies, in order of preference, and returns the tags of
+// repositories, with all of their revision links. A tag whose revision link a copy lacks is
+// taken from the next copy, or left out. repositories are the ones to restore whole; none:
+// the tags of all. It is an error if a copy can't be read completely.
 func Take(ctx context.Context, copies []backend.Reader, names []string, workers int, repositories []string) (*graph.Copied, error) {
 	all := &taken{
 		Copied: &graph.Copied{
@@ -181,7 +179,7 @@ func Take(ctx context.Context, copies []backend.Reader, names []string, workers 
 	for i := range all.Tags {
 		tagged[all.Tags[i].Repository] = true
 	}
-	// What has no tag comes back with what has.
+	// untagged manifests are restored with tagged ones
 	maps.DeleteFunc(all.Revisions, func(repository string, _ map[layout.AnyDigest]int64) bool { return !tagged[repository] })
 	name := func(a, b graph.CopiedTag) int {
 		return cmp.Or(strings.Compare(a.Repository, b.Repository), strings.Compare(a.Tag, b.Tag))
@@ -191,7 +189,7 @@ func Take(ctx context.Context, copies []backend.Reader, names []string, workers 
 	return all.Copied, nil
 }
 
-// covered reports whether nobody knows if there is anything under a key.
+// covered reports whether a key can't be read.
 func (t *tags) covered(key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if t.faults[key] {
@@ -201,8 +199,8 @@ func (t *tags) covered(key string) bool {
 	return false
 }
 
-// lacks looks for what a tag needs, and the copy lacks. Counted are the blobs that no tag
-// was seen to lack before.
+// lacks reports whether the copy lacks a blob that a tag needs. counted are the blobs that
+// were counted as lacking.
 func (c *Comparison) lacks(t *tags, r *graph.Repository, target uint32, counted *graph.Bitset) (lacks bool) {
 	g := t.blobs.Graph
 	check := func(id uint32) {
@@ -233,8 +231,7 @@ func (c *Comparison) lacks(t *tags, r *graph.Repository, target uint32, counted 
 	return lacks
 }
 
-// Compare lists a copy, and compares it with the store that was read. workers is
-// graph.Options's.
+// Compare lists a copy and compares it with a store. workers is as in graph.Options.
 func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.Reader, workers int) (Comparison, error) {
 	there := &tags{of: map[string]map[string]string{}, faults: map[string]bool{}, blobs: &blobs{g, graph.NewBitset(g.Len() + len(g.Unlisted))}}
 	w := &walker.Walker{Reader: copied, Workers: workers, Unread: true}
@@ -287,7 +284,7 @@ func Compare(ctx context.Context, g *graph.Graph, source string, copied backend.
 			}
 		}
 	}
-	for repository, of := range there.of { // what is left is in no repository of the store
+	for repository, of := range there.of { // the rest are repositories that the store lacks
 		for tag, digest := range of {
 			c.There++
 			if digest == "" || g.Covered(layout.CurrentKey(repository, tag)) {

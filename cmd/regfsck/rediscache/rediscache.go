@@ -4,9 +4,9 @@
 // would answer a push of a removed blob as if the blob existed, even after a restart.
 // Registries 2.x and 3.x have the same keys:
 //
-// blobs::<digest>                      a hash: the blob's descriptor, for any repository
-// repository::<name>::blobs            a set: digests in the repository
-// repository::<name>::blobs::<digest>  a hash: the blob's media type there
+//	blobs::<digest>                      a hash: the blob's descriptor, for any repository
+//	repository::<name>::blobs            a set: digests in the repository
+//	repository::<name>::blobs::<digest>  a hash: the blob's media type there
 //
 // All of them are deleted, not only those of removed blobs: entries of blobs that were lost
 // before, or that an earlier run removed, are as wrong. The registry reads its storage once
