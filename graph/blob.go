@@ -17,7 +17,7 @@ func (g *Graph) IsArchived(id uint32) bool {
 	return g.StateAt(id) == walker.ManifestArchived || g.archived.Has(id) && !g.restored[id]
 }
 
-// maxArchiveLooks is the most archived blobs to recheck; each costs a request. For the
+// maxArchiveRechecks is the most archived blobs to recheck; each costs a request. For the
 // others, the storage class in the listing counts.
 const maxArchiveRechecks = 1000
 

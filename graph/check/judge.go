@@ -122,7 +122,7 @@ func (j *checker) repository() {
 			}
 		}
 		if j.Removed != nil {
-			for _, t := range j.Removed.Tied[id] {
+			for _, t := range j.Removed.ReferrersTags[id] {
 				j.tagTarget(t, &j.Current.Tags[t])
 			}
 		}

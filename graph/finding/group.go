@@ -2,14 +2,14 @@ package finding
 
 import "slices"
 
-// Group is a name for several kinds that a check can find. Its text form is stable.
+// Group is a name for several kinds of findings. Its text form is stable.
 type Group struct {
 	Name  string
-	Brief string // a line without an end mark
+	Brief string // a line without a full stop
 	has   func(Kind) bool
 }
 
-// Groups are all there are.
+// Groups are all groups.
 var Groups = []Group{
 	{"repairs", "all that a fix rebuilds or copies from a source, without a request", Kind.IsRepaired},
 	{"garbage", "all garbage", func(k Kind) bool { return k.Severity() == Garbage }},
@@ -17,7 +17,7 @@ var Groups = []Group{
 	{"warning", "all findings of that severity", func(k Kind) bool { return k.Severity() == Warning }},
 }
 
-// IsRepaired reports whether a fix may restore what such findings are about, without a
+// IsRepaired reports whether a fix may restore the objects of such findings without a
 // request.
 func (k Kind) IsRepaired() bool { return slices.ContainsFunc(k.Cures(), Cure.Restores) }
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Kind names a kind of finding, or another reason for a change. Its text form is
-// stable and never used again. The zero Kind is none.
+// Kind is a kind of finding, or another reason for a change. Its text form is stable and
+// never reused. The zero Kind is none.
 type Kind uint8
 
 // The kinds of findings, in the order in which they are reported.
@@ -49,50 +49,49 @@ const (
 	DirectoryEmpty
 	SignatureLegacy
 
-	// NumKinds is one more than the last kind that a check can find: the length of an
-	// array that has a place for each.
+	// NumKinds is one more than the last kind that a check can find: the length of an array
+	// of all of them.
 	NumKinds
 )
 
-// What a Removal names and takes along, and what is withdrawn on request. Nothing
-// of it is found by a check.
+// Reasons of requested removals and withdrawals. No check finds them.
 const (
-	RepositoryRemoved Kind = NumKinds + iota // a whole repository, with all that is in it
-	TagRemoved                               // a tag that is named
-	TagUnneeded                              // a tag sha256-<hex>… whose subject is removed
-	ManifestRemoved                          // a manifest that is named
-	ManifestUnneeded                         // one that nothing leads to then
-	TagWithdrawn                             // a tag whose image can't be pulled, so that every client pushes it whole
+	RepositoryRemoved Kind = NumKinds + iota // a whole repository
+	TagRemoved                               // a requested tag
+	TagUnneeded                              // a referrers tag whose subject is removed
+	ManifestRemoved                          // a requested manifest
+	ManifestUnneeded                         // a dependent manifest
+	TagWithdrawn                             // a tag whose image can't be pulled, so that clients push it completely
 	ManifestWithdrawn                        // likewise the manifest
 
 	numAll
 )
 
-// row is all that is known of a kind.
+// row has all facts of a kind.
 type row struct {
 	name     string
 	severity Severity
-	harms    bool   // keeps a tag from being pulled
+	harms    bool   // it keeps a tag from being pulled
 	cures    []Cure // what a fix can do about it; a single finding may have none of these
 	text     Explanation
 }
 
-// Explanation is what there is to say about a kind of finding.
+// Explanation is the text about a kind of finding.
 type Explanation struct {
-	Brief  string // a line without an end mark: what was found
-	Means  string // what it means for whoever pulls and pushes
-	Cause  string // how it comes about
+	Brief  string // what was found; a line without a full stop
+	Means  string // what it means for pulls and pushes
+	Cause  string // how it happens
 	Advice string // what to do
 }
 
-// Clients whose push looks at every layer, and those whose push ends where the
-// registry has the manifest.
+// Clients whose push asks for every layer, and those whose push ends if the registry has the
+// manifest.
 const (
 	Lookers  = "docker or skopeo"
 	Skippers = "crane, ko, kaniko or regctl"
 )
 
-// Nearly every explanation of garbage ends alike: it may stay.
+// mayStay ends most explanations of garbage.
 const mayStay = " regfsck fix removes such garbage, with the registry stopped or read-only. You can also leave it: it uses space, and does no harm."
 
 var kinds = [numAll]row{
@@ -486,7 +485,7 @@ var kinds = [numAll]row{
 	},
 }
 
-// Kinds are the kinds that a check can find, in the order of reports.
+// Kinds yields the kinds that a check can find, in the order of reports.
 func Kinds(yield func(Kind) bool) {
 	for k := None + 1; k < NumKinds; k++ {
 		if !yield(k) {
@@ -495,7 +494,7 @@ func Kinds(yield func(Kind) bool) {
 	}
 }
 
-// All are Kinds, and then the reasons that only a request makes.
+// All yields Kinds, and then the reasons of requests.
 func All(yield func(Kind) bool) {
 	for k := None + 1; k < numAll; k++ {
 		if !yield(k) {
@@ -504,7 +503,7 @@ func All(yield func(Kind) bool) {
 	}
 }
 
-// Parse returns the kind whose text form is s.
+// Parse returns the kind with the text form s.
 func Parse(s string) (Kind, bool) {
 	for k := range All {
 		if kinds[k].name == s {
@@ -523,11 +522,11 @@ func (k Kind) Severity() Severity { return kinds[k].severity }
 // Harms reports whether a finding of the kind keeps a tag from being pulled.
 func (k Kind) Harms() bool { return kinds[k].harms }
 
-// Cures are what a fix can do about findings of the kind. A single finding may have
-// CureNone all the same.
+// Cures returns what a fix can do about findings of the kind. A single finding may still have
+// CureNone.
 func (k Kind) Cures() []Cure { return kinds[k].cures }
 
-// OnRequest reports whether there is a cure that somebody has to ask for, with --also.
+// OnRequest reports whether a cure needs a request, by --also.
 func (k Kind) OnRequest() bool {
 	for _, c := range kinds[k].cures {
 		if c.Asks() {
@@ -537,12 +536,12 @@ func (k Kind) OnRequest() bool {
 	return false
 }
 
-// TakesRepository reports whether a change for it takes a repository out of the
+// TakesRepository reports whether a change with this reason removes a repository from the
 // catalog.
 func (k Kind) TakesRepository() bool { return k == RepoEmpty || k == RepositoryRemoved }
 
-// Withdraws reports whether a change for it takes an image away so that every client
-// pushes it whole.
+// Withdraws reports whether a change with this reason withdraws an image, so that clients
+// push it completely.
 func (k Kind) Withdraws() bool { return k == TagWithdrawn || k == ManifestWithdrawn }
 
 // Explanation returns the texts that explain the kind.
@@ -551,10 +550,10 @@ func (k Kind) Explanation() Explanation { return kinds[k].text }
 // MarshalText returns the text form.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// ErrUnknown is a kind of finding that this version doesn't know.
+// ErrUnknown is the error of a kind of finding of another version.
 var ErrUnknown = errors.New("no kind of finding that this version of regfsck knows")
 
-// UnmarshalText accepts a text form, and "" for None. Another one is ErrUnknown.
+// UnmarshalText parses a text form, and "" as None. An unknown one is ErrUnknown.
 func (k *Kind) UnmarshalText(text []byte) error {
 	found, ok := Parse(string(text))
 	if !ok && len(text) > 0 {

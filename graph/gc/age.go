@@ -6,17 +6,17 @@ import (
 	"regfsck/graph"
 )
 
-// What is within the grace period is kept though nothing needs it: a push writes blobs
-// before the links to them, and links before the manifest. Only this file decides
-// what that keeps; graph.Age compares the times.
+// What is in grace is kept though nothing needs it: a push writes blobs before their links,
+// and links before the manifest. Only this file decides what that keeps; graph.Age compares
+// the times.
 
-// RevisionInGrace reports whether a revision is within the grace period: its link, or its blob.
+// RevisionInGrace reports whether a revision's link or blob is in grace.
 func (m *Marks) RevisionInGrace(v graph.Revision) bool {
 	return m.Age.CoversSeconds(v.Modified) || m.InGrace.Has(v.ID)
 }
 
-// manifestInGrace reports whether a manifest of the repository is within the grace period,
-// or the link by which the repository holds it. Of one without a link nobody can tell.
+// manifestInGrace reports whether a manifest of the repository, or its link, is in grace.
+// Without a link its age is unknown.
 func (m *Marks) manifestInGrace(id uint32) bool {
 	if at, ok := slices.BinarySearchFunc(m.Current.Revisions, id, graph.CompareRevision); ok {
 		return m.RevisionInGrace(m.Current.Revisions[at])
@@ -35,25 +35,24 @@ func (m *Marks) AliasInGrace(a graph.Alias) bool {
 	return m.Age.CoversSeconds(a.Modified) && !m.Removed.All() && !m.freed.here[a.ID] && !m.freed.here[a.Target]
 }
 
-// EntryInGrace reports whether an entry of a tag's history is kept because it is in
-// grace. Of one whose manifest is removed the age is the manifest's.
+// EntryInGrace reports whether an entry of a tag's history is kept because it is in grace. If
+// its manifest is removed, the manifest's age counts.
 func (m *Marks) EntryInGrace(h graph.HistoryEntry) bool {
 	return m.Age.CoversSeconds(h.Modified) && !m.RemovesManifest(h.ID)
 }
 
-// freed is what the manifests used that a removal takes. That these are in grace keeps
-// nothing that only they used: the young push is what is removed. It is less than what
-// the removal makes garbage. What a removed tag's history or a pin kept besides has its
-// grace period still.
+// freed is what the manifests of a removal referred to. Grace doesn't keep what only they
+// needed: the young push is what is removed. It is less than the garbage of the removal: what
+// a removed tag's history or a pin kept besides is still in grace.
 type freed struct {
 	blobs graph.Bitset    // by id
 	links graph.Bitset    // layer links, by position over all repositories
-	here  map[uint32]bool // ids that a young manifest used in the repository that was marked last
+	here  map[uint32]bool // ids that a manifest in grace referred to in the current repository
 }
 
-// free notes what the manifests used that are removed from the repository. A link in
-// grace counts as theirs only if they are in grace too: a link that is younger than the
-// manifest was written for somebody else.
+// free records what the removed manifests of the repository referred to. A link in grace
+// counts as theirs only if they are in grace too: a link newer than the manifest was written
+// by another push.
 func (m sweeper) free() {
 	m.freed.here = map[uint32]bool{}
 	for id := range m.Removed.Dependent {
@@ -62,7 +61,7 @@ func (m sweeper) free() {
 		}
 		m.freed.blobs.Add(id)
 		young := m.manifestInGrace(id)
-		if m.Current.IsLayerManifest(id) { // its link is removed with it, as a revision link does
+		if m.Current.IsLayerManifest(id) { // its link is removed with it, as a revision link is
 			m.freed.use(id, young)
 		}
 		for _, used := range m.In(m.Current, id).Needs {
@@ -77,7 +76,7 @@ func (m sweeper) free() {
 	}
 }
 
-// use notes one digest, and whether a young manifest used it.
+// use records a digest, and whether a manifest in grace referred to it.
 func (f *freed) use(id uint32, young bool) {
 	f.blobs.Add(id)
 	if young {

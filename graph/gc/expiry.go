@@ -7,9 +7,9 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// readExpiry reads what images say of how long they are to be kept, where rules go by that.
-// An index that doesn't say it itself is kept as long as the image in it that is kept the
-// longest; what can't be read, and an image that says nothing, is kept for good.
+// readExpiry reads the expiry of images, if a rule needs it. An index without one has the
+// latest expiry of its images; images without one, and those that can't be read, never
+// expire.
 func (s *selection) readExpiry() error {
 	var of []*retain.Tag
 	var digests []string
@@ -49,8 +49,8 @@ func (s *selection) readExpiry() error {
 	return nil
 }
 
-// expiries returns what manifests say of how long they are to be kept, by annotation or by
-// the label of their config, and the children of those indexes that don't say it.
+// expiries returns the expiries of manifests, by annotation or by the label of their config,
+// and the children of indexes without one.
 func (s *selection) expiries(digests []string) (said, children [][]string, err error) {
 	said, children = make([][]string, len(digests)), make([][]string, len(digests))
 	manifests, err := s.scan.Describe(s.ctx, digests)

@@ -11,30 +11,30 @@ import (
 	"regfsck/walker/layout"
 )
 
-// InputError tells that a file can't be believed that says what is in use.
+// InputError is the error of a list or log of images in use that can't be trusted.
 type InputError struct {
-	Rule string // that names the file: "keep-list", "pulled-log"
+	Rule string // the rule with the file: "keep-list", "pulled-log"
 	File string
 	Err  error
 }
 
 func (e *InputError) Error() string { return e.Rule + " " + e.File + ": " + e.Err.Error() }
 
-// Unwrap returns what is wrong with the file.
+// Unwrap returns the underlying error.
 func (e *InputError) Unwrap() error { return e.Err }
 
 var errNothingListed = errors.New("nothing of the store is named in it: it may be another registry's")
 
-// listed is what a list names of a store: images by their names there, and digests in
-// whichever repository, since a cluster names one image by any of its repositories.
+// listed is what a list names of a store: images by name, and digests in any repository,
+// since a cluster may name an image by any of its repositories.
 type listed struct {
 	tags    map[string]map[string]string // the image, by repository and tag
 	digests []string
 	image   map[string]string // by digest
-	whole   map[string]string // the image, by repository, where nothing tells which tag is meant
+	whole   map[string]string // by repository: an image without a certain tag
 }
 
-// findListed finds what each list names.
+// findListed sets what each list names.
 func (s *selection) findListed() error {
 	s.listed = map[string]*listed{}
 	m := &matching{selection: s, tags: map[string]map[string]bool{}}
@@ -52,10 +52,10 @@ func (s *selection) findListed() error {
 	return nil
 }
 
-// matching looks images up in a store.
+// matching finds images in a store.
 type matching struct {
 	*selection
-	tags map[string]map[string]bool // by repository; nil until they are asked for
+	tags map[string]map[string]bool // by repository; nil until needed
 }
 
 // has reports whether the store has a tag.
@@ -74,7 +74,7 @@ func (m *matching) has(repository, tag string) bool {
 	return tags[tag]
 }
 
-// match finds what images name, and says of the list how much that is; nil for nothing.
+// match returns what images name, and a note on the matches of the list; nil for nothing.
 func (m *matching) match(images []inuse.Image) (*listed, string) {
 	l := &listed{tags: map[string]map[string]string{}, image: map[string]string{}, whole: map[string]string{}}
 	var ids []string
@@ -109,10 +109,10 @@ func (m *matching) match(images []inuse.Image) (*listed, string) {
 	if found == 0 {
 		return nil, ""
 	}
-	return l, said(found, own, rest, bare)
+	return l, matchNote(found, own, rest, bare)
 }
 
-// add adds a digest that an image names.
+// add adds a digest of an image.
 func (l *listed) add(digest, image string) {
 	if _, known := l.image[digest]; !known {
 		l.digests = append(l.digests, digest)
@@ -120,7 +120,7 @@ func (l *listed) add(digest, image string) {
 	}
 }
 
-// named adds the tags that an image's name means.
+// named adds the tags that an image's name may mean.
 func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 	for _, repository := range image.Repositories {
 		for _, tag := range []string{image.Tag, image.Also} {
@@ -134,7 +134,7 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 			if _, known := l.tags[repository][tag]; !known {
 				l.tags[repository][tag] = image.Text
 			}
-			if subject, is := layout.SubjectOf(tag); is { // which alone keeps it
+			if subject, is := layout.SubjectOf(tag); is { // its subject alone keeps it
 				l.add(subject.String(), image.Text)
 			}
 		}
@@ -142,8 +142,8 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 	return there
 }
 
-// bare adds the repositories of which an image surely is one, while nothing tells by which
-// tag or digest: docker ps leaves out a digest. It reports whether there are any.
+// bare adds the repositories of an image without a tag or digest: docker ps may omit the
+// digest. It reports whether there are any.
 func (m *matching) bare(l *listed, image *inuse.Image) (there bool) {
 	if !image.Bare || !image.Certain {
 		return false
@@ -165,9 +165,9 @@ func (m *matching) bare(l *listed, image *inuse.Image) (there bool) {
 	return len(held) > 0
 }
 
-// said tells what became of a list's images: own are the hosts under which something of
-// the store was found, rest is what was not, and bare are those without tag and digest.
-func said(found int, own map[string]bool, rest []*inuse.Image, bare []string) string {
+// matchNote returns the note on a list's images: own are the hosts of images that were found, rest
+// the images that were not, and bare those without tag and digest.
+func matchNote(found int, own map[string]bool, rest []*inuse.Image, bare []string) string {
 	var missing, hosts []string
 	others := 0
 	for _, image := range rest {
@@ -193,7 +193,7 @@ func said(found int, own map[string]bool, rest []*inuse.Image, bare []string) st
 	return text
 }
 
-// counted writes a number of things.
+// counted formats a number of things.
 func counted(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -201,7 +201,7 @@ func counted(n int, thing string) string {
 	return strconv.Itoa(n) + " " + thing + "s"
 }
 
-// some names a few of many.
+// some formats the first few names.
 func some(names []string) string {
 	const few = 5
 	text := strings.Join(names[:min(len(names), few)], ", ")
@@ -211,8 +211,8 @@ func some(names []string) string {
 	return text
 }
 
-// listedIn returns what says which of the lists names a tag of a repository, or a
-// manifest of it, and how; "" for none.
+// listedIn returns a function that returns which of the lists names a tag or manifest of a
+// repository, and how; "" for none.
 func (s *selection) listedIn(repository string, lists []string) func(tag string, digest layout.Digest) string {
 	related := make([]map[layout.Digest]string, len(lists))
 	for i, name := range lists {

@@ -10,10 +10,10 @@ import (
 
 // MarkRepository marks what is kept of one repository.
 //
-// Its roots are what its tags mean and, unless the policy takes manifests without a
-// tag, every manifest that it holds. Where it isn't certain what a tag means, all
-// that it may mean is a root. Where something is broken, so that nobody knows what it
-// needs, the repository is pinned: all of its manifests are roots.
+// Its roots are the targets of its tags and, unless the policy removes untagged manifests,
+// every manifest that it has. If a tag is ambiguous, all of its possible targets are roots.
+// If something is broken, so that its references are unknown, the repository is pinned: all
+// of its manifests are roots.
 func (m *Marks) MarkRepository(i uint32) {
 	m.begin(i)
 	mark := m.marker
@@ -32,13 +32,13 @@ func (m *Marks) MarkRepository(i uint32) {
 			mark.root(v.ID)
 		}
 	}
-	if !m.certain && !m.Removed.All() { // a tag that is kept may mean any of those that were to be removed
+	if !m.certain && !m.Removed.All() { // a kept tag may have any of the manifests to remove as its target
 		for v := range m.Current.Manifests() {
 			mark.root(v.ID)
 		}
 	}
 	mark.follow()
-	if m.Pinned || m.keepsBroken() { // also where something broken came to light only now
+	if m.Pinned || m.keepsBroken() { // also if something broken was found only now
 		m.Pinned = true
 		mark.rootAll()
 		mark.follow()
@@ -57,30 +57,27 @@ func (m *Marks) MarkRepository(i uint32) {
 	}
 }
 
-// marker marks what is kept of one repository once its roots are known, and knows what its
-// tags make roots. It reads the graph, and what is to be removed of the repository. What a
-// removal takes is no root; all else that it finds is only ever kept. It knows no time and
-// no plan.
+// marker marks what is kept of one repository. It reads the graph and the removal of the
+// repository. What a removal removes is no root; everything else can only be kept. It knows
+// no times and no plan.
 type marker struct {
 	*graph.Graph
 	*RepositoryMarks
 	cache          bool                  // a pull-through cache: layers may be absent
 	tagsOnly       bool                  // the links of tags are removed, and nothing else
 	revived        map[uint32][]uint32   // Terms.Revived
-	foreignTargets map[graph.TagRef]bool // Marks.ForeignTargets, which it fills
+	foreignTargets map[graph.TagRef]bool // Marks.ForeignTargets, which it sets
 
-	todo         []uint32          // nodes that are kept, and whose references weren't followed yet
-	todoUnserved []uint32          // likewise, of manifests that the repository can't serve
-	keptUnserved []uint32          // by node: mark, if its references are kept all the same
-	explained    map[uint32]uint32 // by id of a digest that stands for another: mark, if that was followed
+	todo         []uint32          // nodes that are kept and whose references weren't followed
+	todoUnserved []uint32          // likewise, manifests that the repository can't serve
+	keptUnserved []uint32          // by node: Mark, if its references are kept although it isn't served
+	explained    map[uint32]uint32 // by id of an alias: Mark, if it was followed
 }
 
-// pinIf pins the repository if something broken was found of which nobody knows what it
-// needs.
+// pinIf pins the repository if something broken with unknown references was found.
 func (m *marker) pinIf(broken bool) { m.Pinned = m.Pinned || broken }
 
-// brokenRevisions pins the repository where the manifest of a revision is missing or
-// broken.
+// brokenRevisions pins the repository if the manifest of a revision is missing or broken.
 func (m *marker) brokenRevisions() {
 	for _, v := range m.Current.Revisions {
 		m.pinIf(m.StateAt(v.ID) != walker.ManifestGood && !m.removesBroken(v.ID))
@@ -88,7 +85,7 @@ func (m *marker) brokenRevisions() {
 	m.pinIf(!m.Removed.All() && len(m.Current.LayersUnread) > 0)
 }
 
-// tagRoots makes what the tags mean roots. What is broken of it pins.
+// tagRoots makes the targets of tags roots. Broken ones pin.
 func (m *marker) tagRoots() {
 	m.certain = true
 	for i := range m.Current.Tags {
@@ -97,7 +94,7 @@ func (m *marker) tagRoots() {
 		case m.Removed.Takes(uint32(i)) && !m.tagsOnly:
 		case t.Target == graph.None:
 			m.certain = false
-			for _, h := range graph.HistoryOf(m.Current, uint32(i)) { // it may mean any of these
+			for _, h := range graph.HistoryOf(m.Current, uint32(i)) { // any of these may be the target
 				m.root(h.ID)
 				m.pinIf(m.Uncertain(h.ID) || graph.BrokenState(m.StateAt(h.ID)))
 			}
@@ -107,14 +104,14 @@ func (m *marker) tagRoots() {
 	}
 }
 
-// tagRoot makes what a tag means a root. What was never pushed to the repository is
-// kept, and so is what the tag meant before: all of its history.
+// tagRoot makes a tag's target a root. A target that was never pushed to the repository is
+// kept, and so is the tag's history.
 func (m *marker) tagRoot(i uint32, t *graph.Tag) {
 	if m.Current.HasRevision(t.Target) {
 		m.root(t.Target)
 		return
 	}
-	if !m.witnessed(i, t) {
+	if !m.pushedHere(i, t) {
 		m.foreignTargets[graph.TagRef{Repo: m.CurrentID, Tag: i}] = true
 		for _, h := range graph.HistoryOf(m.Current, i) {
 			m.keepHere(h.ID)
@@ -128,11 +125,10 @@ func (m *marker) tagRoot(i uint32, t *graph.Tag) {
 	m.pinIf(state != walker.ManifestGood && (state != walker.ManifestMissing || m.Uncertain(t.Target)))
 }
 
-// witnessed reports whether something of the repository beside the tag's current
-// link says that what it means was pushed here: an entry of the tag's history, whose
-// path names it, or the links of the manifest or of all that it needs. A target that
-// is gone, of a tag without any history, can't be told from one.
-func (m *marker) witnessed(i uint32, t *graph.Tag) bool {
+// pushedHere reports whether something of the repository besides the tag's current link shows
+// that its target was pushed here: a history entry, or the links of the manifest or of all
+// that it needs. A target that is gone, of a tag without history, looks the same.
+func (m *marker) pushedHere(i uint32, t *graph.Tag) bool {
 	entries := graph.HistoryOf(m.Current, i)
 	switch m.StateAt(t.Target) {
 	case walker.ManifestGood:
@@ -147,9 +143,8 @@ func (m *marker) witnessed(i uint32, t *graph.Tag) bool {
 	return m.cache || m.Uncertain(t.Target) || slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool { return h.ID == t.Target })
 }
 
-// badLinkRoots keeps what a mismatching link's content names, and what a link named when
-// it was first looked at. What is broken of it pins. Its content alone doesn't prove
-// that this was pushed here.
+// badLinkRoots keeps the content of mismatched links, and targets that a recheck found
+// replaced. Broken ones pin. The content alone doesn't prove that this was pushed here.
 func (m *marker) badLinkRoots() {
 	if m.Removed.All() {
 		return
@@ -169,8 +164,8 @@ func (m *marker) badLinkRoots() {
 	}
 }
 
-// foundRoots keeps the images that the repository gets back. Of one that a tag of a source
-// means it may have the revision link still.
+// foundRoots keeps the images that are restored in the repository. One from a source's tag
+// may still have its revision link.
 func (m *marker) foundRoots() {
 	clear(m.Found)
 	for _, id := range m.revived[m.CurrentID] {
@@ -179,8 +174,7 @@ func (m *marker) foundRoots() {
 	}
 }
 
-// root keeps the manifest under id in the repository, and what it leads to once it is
-// followed.
+// root keeps the manifest under id in the repository; follow keeps its references.
 func (m *marker) root(id uint32) {
 	m.refer(id)
 	m.needLink(id)
@@ -190,8 +184,7 @@ func (m *marker) root(id uint32) {
 	}
 }
 
-// keepUnserved keeps what a manifest refers to without asking whether the repository can
-// serve it.
+// keepUnserved keeps the references of a manifest whether or not the repository can serve it.
 func (m *marker) keepUnserved(id uint32) {
 	m.refer(id)
 	m.needLink(id)
@@ -201,8 +194,8 @@ func (m *marker) keepUnserved(id uint32) {
 	}
 }
 
-// keepHere keeps a manifest that nothing proves to be the repository's: it is a
-// root if the repository has it, and else kept with all that it refers to.
+// keepHere keeps a manifest that may not be the repository's: it is a root if the repository
+// has it; otherwise it is kept with all references.
 func (m *marker) keepHere(id uint32) {
 	if m.Current.Serves(id) {
 		m.root(id)
@@ -210,29 +203,28 @@ func (m *marker) keepHere(id uint32) {
 	m.keepUnserved(id)
 }
 
-// need marks id as referred to by a kept manifest of the repository.
+// need marks id as referenced by a kept manifest of the repository.
 func (m *marker) need(id uint32) {
 	m.Needed[id] = m.Mark
 	m.refer(id)
 }
 
-// needHere marks id and what it stands for in the repository.
+// needHere marks id and the target of its alias in the repository.
 func (m *marker) needHere(id uint32) {
 	m.need(id)
 	m.need(m.Current.Resolve(id))
 }
 
-// needLink keeps the layer link by which the repository has a manifest that is kept.
+// needLink keeps the layer link of a manifest that is kept.
 func (m *marker) needLink(id uint32) {
 	if m.Current.IsLayerManifest(id) {
 		m.Needed[id] = m.Mark
 	}
 }
 
-// follow follows the references of all roots: an index's children in this repository,
-// config and layers, and whatever has a kept manifest as its subject; and then of what
-// is kept without being served, until neither brings up anything new. What of that the
-// repository could serve is a root again. What is broken on the way pins.
+// follow follows the references of all roots: children in this repository, configs, layers
+// and referrers; then those of manifests that are kept without being served, until there is
+// nothing new. What the repository can serve of them is a root again. Broken manifests pin.
 func (m *marker) follow() {
 	for len(m.todo)+len(m.todoUnserved) > 0 {
 		for len(m.todo) > 0 {
@@ -259,8 +251,8 @@ func (m *marker) follow() {
 	}
 }
 
-// served keeps one reference of a manifest that the repository serves. uploaded is what
-// Uploaded reports of the manifest.
+// served keeps one reference of a manifest that the repository serves. uploaded is Uploaded
+// of the manifest.
 func (m *marker) served(by uint32, e graph.Edge, uploaded bool) {
 	switch role := e.Role(); {
 	case !e.Read():
@@ -276,9 +268,9 @@ func (m *marker) served(by uint32, e graph.Edge, uploaded bool) {
 	}
 }
 
-// unread keeps what could be meant by a reference that no registry reads. Nothing
-// of it is missed, and what is broken of it pins nothing: whoever may push could
-// have put any digest there.
+// unread keeps the possible targets of a reference that no registry reads. Missing ones
+// aren't damage, and broken ones pin nothing: anyone who may push could have written any
+// digest there.
 func (m *marker) unread(e graph.Edge) {
 	id := e.ID()
 	m.needHere(id)
@@ -289,9 +281,8 @@ func (m *marker) unread(e graph.Edge) {
 	m.keepHere(m.Current.Resolve(id))
 }
 
-// blob keeps a config or layer, and what it stands for if it is a digest of another
-// algorithm. Where no link says what that is, it may be any blob that the repository
-// links: that pins.
+// blob keeps a config or layer, and its alias's target. A digest of another algorithm without
+// an alias may be any blob that the repository links: that pins.
 func (m *marker) blob(id uint32) {
 	m.need(id)
 	if !m.StandsFor(m.Current, id) || m.explained[id] == m.Mark {
@@ -302,14 +293,14 @@ func (m *marker) blob(id uint32) {
 	switch {
 	case a == nil:
 		m.pinIf(!m.cache)
-	case a.Target != graph.None: // else it is reported with the aliases, and pins
+	case a.Target != graph.None: // otherwise it is reported with the aliases, and pins
 		m.blob(a.Target)
 	}
 }
 
-// claimed keeps a blob that no registry looks for when a manifest is pushed that
-// refers to it, or uploaded as a blob. Only a link proves that it was pushed here:
-// without one it is another repository's, for all that is known.
+// claimed keeps a blob that registries don't look for when a manifest is pushed or uploaded
+// as a blob. Only a link proves that it was pushed here; without one it is not known to
+// belong to this repository.
 func (m *marker) claimed(id uint32) {
 	if m.Current.HasLink(id) {
 		m.blob(id)
@@ -319,17 +310,16 @@ func (m *marker) claimed(id uint32) {
 	m.pinIf(m.StandsFor(m.Current, id) && !m.cache) // it may be any blob that the repository links
 }
 
-// child follows an index's entry. Without a revision link here it can't be
-// served; what it refers to is kept all the same as long as the index is. An
-// entry that may be either is a blob only if its bytes were read and are no
-// manifest, or if the repository links it as a blob.
+// child follows an index's entry. Without a revision link it can't be served; its references
+// are kept as long as the index is. An entry that may be a manifest or a blob is a blob only
+// if its bytes were read and are no manifest, or if the repository links it as a blob.
 func (m *marker) child(by uint32, e graph.Edge) {
 	id, state := e.ID(), m.StateAt(e.ID())
 	switch m.In(m.Current, by).Entry(e) {
 	case graph.EntryAliased:
 		m.blob(id)
 		m.aliasedChild(m.Current.AliasOf(id))
-	case graph.EntryUnexplained, graph.EntryUncertain: // nothing here can be known of it, nor of what it needs
+	case graph.EntryUnexplained, graph.EntryUncertain: // its references are unknown
 		m.need(id)
 		m.pinIf(true)
 	case graph.EntryServed:
@@ -351,8 +341,8 @@ func (m *marker) child(by uint32, e graph.Edge) {
 	}
 }
 
-// aliasedChild keeps what a child that is named by another algorithm's digest
-// needs, if it is a manifest. A revision of the repository is served by that name too.
+// aliasedChild keeps what a child with an alias needs, if it is a manifest. A revision is
+// served by that digest too.
 func (m *marker) aliasedChild(a *graph.Alias) {
 	if a.Target == graph.None {
 		return
@@ -384,8 +374,8 @@ func (m *marker) unserved(e graph.Edge) {
 	}
 }
 
-// referrers keeps the repository's manifests that have id as their subject, and
-// what its tags sha256-<hex>… mean.
+// referrers keeps the repository's manifests with id as their subject, and the targets of its
+// referrers tags.
 func (m *marker) referrers(id uint32) {
 	for referrer := range m.In(m.Current, id).Referrers {
 		if !m.Removed.Names(referrer) {
@@ -393,14 +383,14 @@ func (m *marker) referrers(id uint32) {
 		}
 	}
 	if m.Removed != nil {
-		for _, t := range m.Removed.Tied[id] {
+		for _, t := range m.Removed.ReferrersTags[id] {
 			m.tagRoot(t, &m.Current.Tags[t])
 		}
 	}
 }
 
-// removesBroken reports whether what is broken of the manifest under id doesn't pin the
-// repository, since it is itself what is removed. It does if it is kept.
+// removesBroken reports whether a broken manifest doesn't pin the repository, because it is
+// itself removed. It pins if it is kept.
 func (m *marker) removesBroken(id uint32) bool {
 	if !m.Removed.has(id) || !m.Removed.Whole && (m.Uncertain(id) || m.StateAt(id) == walker.ManifestUnread) {
 		return false
@@ -409,7 +399,7 @@ func (m *marker) removesBroken(id uint32) bool {
 	return true
 }
 
-// rootAll keeps all manifests of the repository, and what its tags mean that are removed.
+// rootAll keeps all manifests of the repository, and the targets of removed tags.
 func (m *marker) rootAll() {
 	for v := range m.Current.Manifests() {
 		m.root(v.ID)

@@ -1,13 +1,12 @@
-// Package gc says what of a registry's storage is kept, and what is removed.
+// Package gc marks what of a registry's storage is kept, and what is removed.
 //
-// It keeps one promise: nothing that a kept tag needs is ever removed. This is why it
-// holds, and what guards each part of it.
+// It keeps one promise: nothing that a kept tag needs is ever removed. This is why it holds,
+// and what guards each part of it.
 //
-// What a store has is read before this package is asked: all blobs, then all links,
-// then the manifests that these name. A push writes in the other order, so a link that
-// was read never names a blob of which the listing knows nothing, unless it is gone.
-// What seems absent is looked for again, by its key, before it is believed (package
-// check: TestASingleLieIsNeverBelieved, TestASecondLookDropsNothing).
+// A store is read first: all blobs, then all links, then the manifests. A push writes in the
+// other order, so a link that was read never has a target that the listing lacks, unless it
+// is gone. What seems absent is rechecked by its key (package check:
+// TestASingleLieIsNeverBelieved, TestASecondLookDropsNothing).
 //
 // MarkRepository then marks what is kept of one repository after the other (mark.go).
 // Its roots are what the tags mean and, but under --untagged, every manifest that the
@@ -51,45 +50,45 @@ import (
 	"slices"
 )
 
-// Marks says what a policy keeps of a store. Repositories are marked one after the
-// other; of the last one it is known how it came to that, too.
+// Marks is what a policy keeps of a store. Repositories are marked one after the other;
+// details are known of the last one.
 type Marks struct {
 	*graph.Graph
 	Terms
 	*fixed
-	RepositoryMarks                       // of the repository that was marked last
-	marker          *marker               // of that too
+	RepositoryMarks                       // of the repository marked last, the current one
+	marker          *marker               // of the current repository
 	Unreferenced    graph.Bitset          // layer links that nothing needs, by position over all repositories
 	FirstLink       []uint32              // by repository: the position of its first layer link
-	before          *Marks                // of the store as it is, where something is to be removed; else nil
-	freed           freed                 // of a removal: what it takes used
-	Wholes          graph.Bitset          // repositories that are removed as a whole
-	Rejected        []Rejection           // what can't be removed that was named
-	Signed          map[uint32][]Signed   // by repository: what legacy signatures that are kept refer to
+	before          *Marks                // without the removal; nil if there is none
+	freed           freed                 // what the removed manifests referred to
+	Wholes          graph.Bitset          // repositories that are removed completely
+	Rejected        []Rejection           // requests that can't be met
+	Signed          map[uint32][]Signed   // by repository: references of legacy signatures that are kept
 	ForeignTargets  map[graph.TagRef]bool // tags whose target was never pushed to their repository
 }
 
-// RepositoryMarks say what is kept of one repository, and all that it adds to what is kept
-// of the store. The arrays are used for one repository after the other.
+// RepositoryMarks is what is kept of one repository, and adds to what is kept of the store.
+// The arrays are reused.
 type RepositoryMarks struct {
 	g          *graph.Graph
-	Referenced graph.Bitset // by id: something kept needs it, in this repository or one before
-	Users      *Users       // nil unless it is asked for
+	Referenced graph.Bitset // by id: something kept needs it, in this repository or an earlier one
+	Users      *Users       // nil unless needed
 
 	Current   *graph.Repository
 	CurrentID uint32
-	Mark      uint32            // CurrentID + 1, what stands in the arrays for "in this repository"
+	Mark      uint32            // CurrentID + 1, the value in the arrays for the current repository
 	Removed   *Removed          // what is to be removed of it
-	certain   bool              // it is known what each of its tags means
-	Pinned    bool              // nothing is removed of it but its tags' links
-	KeptLink  bool              // a layer link is kept for itself
-	Found     map[uint32]bool   // lost images that it gets back
-	WhyKept   map[uint32]string // of what was to be removed and is kept: why
+	certain   bool              // no tag is ambiguous
+	Pinned    bool              // only tags' links are removed of it
+	KeptLink  bool              // a layer link is kept for its own sake
+	Found     map[uint32]bool   // lost images that are restored in it
+	WhyKept   map[uint32]string // of requested removals that are kept: why
 	Followed  []followed        // its manifests, in the order in which they were followed
-	ByTags    int               // so many of these are led to by its tags
+	ByTags    int               // the number of these that its tags lead to
 	Needed    []uint32          // by id: Mark, if a kept manifest refers to it
 	Reached   []uint32          // by node: Mark, if kept
-	tagsBy    struct {          // the tags of a repository by their target
+	tagsBy    struct {          // tags by target
 		of   uint32 // its index plus one
 		tags map[uint32][]uint32
 	}
@@ -98,11 +97,11 @@ type RepositoryMarks struct {
 // followed is a manifest whose references were kept, by its node.
 type followed struct {
 	Node   uint32
-	Served bool // the repository serves it, so that what keeps it from being pulled is damage
+	Served bool // the repository serves it, so problems of its references are damage
 }
 
-// NewMarks returns the marks of a graph before any of its repositories is marked.
-// before are those of the store as it is, where the policy has a Removal.
+// NewMarks returns the marks of a graph before any repository is marked. before are those
+// without the Removal, if there is one.
 func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 	ids := g.Len() + len(g.Unlisted)
 	g.NodeOf = append(g.NodeOf, make([]uint32, ids-len(g.NodeOf))...)
@@ -145,10 +144,10 @@ func NewMarks(g *graph.Graph, p Terms, before *Marks) *Marks {
 	return m
 }
 
-// Release gives up what is known of the repository that was marked last.
+// Release frees what is known of the current repository.
 func (m *Marks) Release() { m.Needed, m.Reached, m.marker = nil, nil, nil }
 
-// begin turns to a repository.
+// begin makes a repository the current one.
 func (m *Marks) begin(i uint32) {
 	m.Current, m.CurrentID, m.Mark = &m.Repos[i], i, i+1
 	m.Followed, m.Removed = m.Followed[:0], nil
@@ -163,8 +162,8 @@ func (m *Marks) begin(i uint32) {
 	}
 }
 
-// RemovesUntagged reports whether the manifests of the repository are removed to which
-// no tag leads. A removal asks for that where it names something.
+// RemovesUntagged reports whether the repository's untagged manifests are removed. A removal
+// does so in repositories that it names.
 func (m *Marks) RemovesUntagged() bool {
 	if r := m.Removal; m.Untagged && r != nil {
 		return r.Planned == nil && r.names(m.Current.Name)
@@ -172,14 +171,13 @@ func (m *Marks) RemovesUntagged() bool {
 	return m.Untagged
 }
 
-// IsKept reports whether a link of the repository is kept whatever needs it: the policy
-// keeps it, or there is a plan that doesn't take it away.
+// IsKept reports whether a link of the repository is kept whatever needs it: the policy keeps
+// it, or there is a plan that doesn't remove it.
 func (m *Marks) IsKept(p graph.Link) bool { return m.keepsRef(graph.Ref{Repo: m.CurrentID, Link: p}) }
 
-// PinnedBy says why nothing of the repository is removed but its tags' links, "" where
-// something may.
+// PinnedBy returns why only tags' links are removed of the repository, "" if it isn't pinned.
 func (m *Marks) PinnedBy(repository uint32) string {
-	if !m.Users.AllStays(repository) {
+	if !m.Users.KeepsAll(repository) {
 		return ""
 	}
 	return explainer{m.Graph, &m.RepositoryMarks}.pin(&m.Repos[repository], func(uint32) bool { return false })
@@ -191,21 +189,21 @@ func (m *RepositoryMarks) IsReached(id uint32) bool {
 	return n != 0 && m.Reached[n-1] == m.Mark
 }
 
-// Uploaded reports whether the repository has a manifest by a layer link alone, and no
-// tag. Any bytes can be uploaded as a blob, and no registry looks for what a manifest
-// in them refers to; a tag is only written for one that it has looked through.
+// Uploaded reports whether the repository has a manifest only by a layer link, and no tag on
+// it. Any bytes can be uploaded as a blob, and registries don't look for their references;
+// before they write a tag, they do.
 func (m *RepositoryMarks) Uploaded(id uint32) bool {
 	return m.Current.IsLayerManifest(id) && len(m.TagsOn(m.CurrentID, id)) == 0
 }
 
-// linkKept reports whether the repository has a manifest by a layer link alone, and that
-// holds another digest: it is kept until it is repaired, and the manifest with it.
+// linkKept reports whether the repository has a manifest only by a layer link whose content
+// is another digest: it is kept until it is repaired, and so is the manifest.
 func (m *RepositoryMarks) linkKept(id uint32) bool {
 	return m.Current.IsLayerManifest(id) && graph.LinkMismatches(m.Current, id)
 }
 
-// UnclearSubject reports whether a manifest refers to its subject by another
-// algorithm's digest: nobody can say which one it belongs to.
+// UnclearSubject reports whether a manifest's subject is a digest of another algorithm, so
+// that it is unknown which manifest that is.
 func (m *RepositoryMarks) UnclearSubject(id uint32) bool {
 	for of := range m.g.In(m.Current, id).Subjects {
 		if m.g.IsForeign(of) {
@@ -215,19 +213,18 @@ func (m *RepositoryMarks) UnclearSubject(id uint32) bool {
 	return false
 }
 
-// keepsBroken reports whether something broken is kept that was to be removed.
+// keepsBroken reports whether a broken manifest is kept that was to be removed.
 func (m *RepositoryMarks) keepsBroken() bool {
 	return m.Removed != nil && slices.ContainsFunc(m.Removed.broken, m.IsReached)
 }
 
-// RemovesManifest reports whether a manifest of the repository is removed: it was to be,
-// and nothing that is kept leads to it.
+// RemovesManifest reports whether a manifest of the repository is removed: it was to be, and
+// nothing kept leads to it.
 func (m *RepositoryMarks) RemovesManifest(id uint32) bool {
 	return m.Removed.has(id) && m.g.NodeOf[id] != 0 && !m.IsReached(id)
 }
 
-// RemovesTag reports whether a tag of the repository is removed, once it is
-// known what is kept.
+// RemovesTag reports whether a tag of the repository is removed, once its marks are complete.
 func (m *RepositoryMarks) RemovesTag(t uint32) bool {
 	if m.Removed == nil {
 		return false
@@ -250,7 +247,7 @@ func (m *RepositoryMarks) TagsOn(repo, id uint32) []uint32 {
 	return m.tagsBy.tags[id]
 }
 
-// refer marks id as referred to by the repository.
+// refer marks id as referenced by the repository.
 func (m *RepositoryMarks) refer(id uint32) {
 	m.Referenced.Add(id)
 	if m.Users != nil {

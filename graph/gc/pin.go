@@ -7,13 +7,13 @@ import (
 	"slices"
 )
 
-// explainer says of the repository that was marked last why something of it is kept.
+// explainer explains why something of the current repository is kept.
 type explainer struct {
 	*graph.Graph
 	*RepositoryMarks
 }
 
-// rejections says of what was named and is kept why it can't be removed.
+// rejections returns the requests that can't be met, with the reasons.
 func (m explainer) rejections() (all []Rejection) {
 	for _, id := range slices.SortedFunc(maps.Keys(m.Removed.Requested), m.CompareIDs) {
 		if !m.RemovesManifest(id) {
@@ -23,9 +23,8 @@ func (m explainer) rejections() (all []Rejection) {
 	return all
 }
 
-// whyKept says of the manifests that were to be removed of the repository,
-// and stay, what keeps them: what pins the repository, the first tag, an index,
-// their subject.
+// whyKept returns, for manifests that were to be removed but are kept, the reason: a pin, the
+// first tag, an index, or their subject.
 func (m explainer) whyKept() map[uint32]string {
 	who := map[uint32]string{}
 	asked := map[uint32]bool{}
@@ -71,7 +70,7 @@ func (m explainer) whyKept() map[uint32]string {
 	return who
 }
 
-// mayMean says what keeps a manifest that nothing certain leads to.
+// mayMean returns what keeps a manifest that nothing certain leads to.
 func (m explainer) mayMean() string {
 	for i := range m.Current.Tags {
 		if t := &m.Current.Tags[i]; t.Target == graph.None && !m.RemovesTag(uint32(i)) {
@@ -81,8 +80,8 @@ func (m explainer) mayMean() string {
 	return "something that stays references it"
 }
 
-// pin says why all manifests of a repository are kept, whatever tag is removed, as a clause:
-// what of it is broken or can't be understood. Tags that are removed aren't the reason.
+// pin returns why a repository is pinned, as a clause: what of it is broken or can't be
+// parsed. Removed tags aren't the reason.
 func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 	switch {
 	case r.BadName:

@@ -7,79 +7,77 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Policy says what is to be kept, and what is to be done. The zero Policy keeps
-// every manifest, and does all that needs no request.
+// Policy is what to keep and what to do. The zero Policy keeps every manifest and does all
+// that needs no request.
 type Policy struct {
-	Untagged bool                   // revisions that no tag leads to are garbage
-	Skip     [finding.NumKinds]bool // findings that nothing is to be done about: what they would remove is kept
-	Also     [finding.NumKinds]bool // findings whose cure needs a request, and has it
-	HealAll  bool                   // what no tag is known to need is copied from sources too
-	Keep     map[string]bool        // keys that are to be kept, whatever they are: each is a root; and multipart uploads, as plan.FullKey names them
-	Removal  *Removal               // what is to be removed, whatever refers to it; nil for nothing
-	Usage    bool                   // sum up who uses how much: see UsageOf
-	UsedOnly bool                   // of Usage: nothing else is asked that would cost another judgement
+	Untagged bool                   // untagged revisions are garbage
+	Skip     [finding.NumKinds]bool // findings that are not fixed: what they would remove is kept
+	Also     [finding.NumKinds]bool // findings whose cure needs a request and has it
+	HealAll  bool                   // copy from sources also what no tag is known to need
+	Keep     map[string]bool        // keys to keep: each is a root; also multipart uploads, by plan.FullKey
+	Removal  *Removal               // what to remove; nil for nothing
+	Usage    bool                   // compute the usage: see usage.Of
+	UsedOnly bool                   // with Usage: skip all that needs a further judgement
 }
 
-// Skips reports whether nothing is to be done about a kind of finding. What
-// somebody asked for is never left.
+// Skips reports whether a kind of finding is not fixed. Requested removals are never skipped.
 func (p *Policy) Skips(id finding.Kind) bool { return id < finding.NumKinds && p.Skip[id] }
 
 // Cures reports whether a cure that needs a request has it.
 func (p *Policy) Cures(id finding.Kind) bool { return id < finding.NumKinds && p.Also[id] }
 
-// Removal says what is to be removed, whatever refers to it. Its texts are reasons, for
-// people. What is named here and isn't in the store is passed over.
+// Removal is what to remove on request. Its texts are reasons. Objects that aren't in the
+// store are ignored.
 //
-// With a tag the manifest is removed that it means, with that its children in an
-// index, whatever has it as its subject and the targets of its tags
-// sha256-<hex>…: all of it that nothing leads to any more that is kept. Roots are
-// the other tags and the manifests that no tag led to before. A pin keeps all
-// but the links of tags, unless what is broken is what is removed.
+// With a tag, its target is removed, with the target's children and referrers and the targets
+// of its referrers tags: all of it that is no longer reachable. Roots are the other tags and
+// the manifests that were untagged before. A pin keeps all but the links of tags, unless the
+// broken object is itself removed.
 type Removal struct {
-	Repositories map[string]string            // whole repositories, whatever is in them
+	Repositories map[string]string            // whole repositories
 	Tags         map[string]map[string]string // by repository
-	Manifests    map[string]map[string]string // by repository and digest, of any algorithm; what is kept and needs one is a Rejection
-	TagsOnly     bool                         // the links of tags are removed, and nothing else
+	Manifests    map[string]map[string]string // by repository and digest of any algorithm; one that something kept needs is a Rejection
+	TagsOnly     bool                         // only the links of tags are removed
 
-	// Planned are the keys that a plan of this removal takes away, and why; nil
-	// while there is none. Of what is named exactly these go, where they still
-	// may, and every other link is kept and is a root.
+	// Planned are the keys that a plan of this removal removes, and why; nil without a plan.
+	// Of what was requested exactly these are removed, if they still may be; every other link
+	// is a root.
 	Planned map[string]finding.Kind
 }
 
-// Rejection is why something can't be removed that was named.
+// Rejection is a request that can't be met, and why.
 type Rejection struct {
 	Ref string // "repo", "repo:tag" or "repo@sha256:…"
 	Why string // a clause
 }
 
-// names reports whether anything of a repository is named.
+// names reports whether anything of a repository is requested.
 func (r *Removal) names(repository string) bool {
 	_, whole := r.Repositories[repository]
 	return whole || len(r.Tags[repository])+len(r.Manifests[repository]) > 0
 }
 
-// Terms is a Policy and what the store itself asks for.
+// Terms is a Policy with what the store requires.
 type Terms struct {
 	Policy
 	Cache     bool                // a pull-through cache: layers may be absent
-	NoOrphans bool                // never say of a blob that nothing needs it
+	NoOrphans bool                // no blob is reported as an orphan
 	Seeking   bool                // sources are still asked: all that they have counts as copied
-	Revived   map[uint32][]uint32 // lost images that get a tag again, by repository
+	Revived   map[uint32][]uint32 // lost images that get a tag, by repository
 }
 
-// TermsOf adds to a policy what the store itself asks for.
+// TermsOf adds to a policy what the store requires.
 func TermsOf(s *graph.Scan, p Policy) Terms {
 	return Terms{Policy: p, Cache: s.Cache, NoOrphans: s.InDatabase != ""}
 }
 
-// fixed is what is kept whatever needs it: the policy's Keep names it, or there is a plan
-// of a removal that doesn't take it away.
+// fixed is what is kept whatever needs it: by the policy's Keep, or because a plan of a
+// removal doesn't remove it.
 type fixed struct {
 	keep     map[string]bool            // Policy.Keep
 	planKeys map[string]finding.Kind    // Removal.Planned
-	kept     map[graph.Ref]bool         // the blobs and links that Keep names
-	Planned  map[graph.Ref]finding.Kind // those that the plan takes away; nil while there is none
+	kept     map[graph.Ref]bool         // the blobs and links of Keep
+	Planned  map[graph.Ref]finding.Kind // those that the plan removes; nil without a plan
 }
 
 func newFixed(g *graph.Graph, p *Policy) *fixed {
@@ -100,30 +98,30 @@ func newFixed(g *graph.Graph, p *Policy) *fixed {
 	return f
 }
 
-// keepsRef reports whether a link is kept. Of one that isn't a tag's the tag is 0.
+// keepsRef reports whether a link is kept. The tag is 0 for links that aren't a tag's.
 func (f *fixed) keepsRef(ref graph.Ref) bool {
 	_, goes := f.Planned[ref]
 	return f.kept[ref] || f.Planned != nil && !goes
 }
 
-// keepsKey is keepsRef for what is no link.
+// keepsKey is keepsRef for keys that aren't links.
 func (f *fixed) keepsKey(key string) bool {
 	return f.keep[key] || f.Planned != nil && !f.Plans(key)
 }
 
-// Plans reports whether a plan takes a key away.
+// Plans reports whether the plan removes a key.
 func (f *fixed) Plans(key string) bool {
 	_, goes := f.planKeys[key]
 	return goes
 }
 
-// Signed is what a legacy signature refers to.
+// Signed is a reference of a legacy signature.
 type Signed struct {
 	By   uint32
 	kept bool // it is kept though its repository is removed
 }
 
-// findSigned returns, by repository, what the legacy signatures that are kept refer to.
+// findSigned returns, by repository, the references of kept legacy signatures.
 func findSigned(m *Marks) map[uint32][]Signed {
 	all := map[uint32][]Signed{}
 	for i := range m.Entries {

@@ -12,26 +12,27 @@ import (
 	"regfsck/walker/layout"
 )
 
-// usualGap is for how long access logs may hold nothing.
+// usualGap is the default of PulledGap.
 var usualGap = retain.Duration{Days: 1}
 
-// LogGap returns for how long the access logs of rules may hold nothing, up to now too.
+// LogGap returns the longest period without a line that the access logs of rules may have,
+// also before now.
 func LogGap(rules retain.Rules) retain.Duration { return cmp.Or(rules.PulledGap, usualGap) }
 
 var errNothingPulled = errors.New("no pull of anything that the store holds is in it: it may be another registry's")
 
-// pulled is when things of a store were last pulled, as logs tell.
+// pulled is when objects of a store were last pulled, by access logs.
 type pulled struct {
 	tags    map[string]map[string]int64 // by repository and tag
-	digests map[string][]string         // by repository, those first that were pulled last
+	digests map[string][]string         // by repository, last pulled first
 	at      map[inuse.Pull]int64
 }
 
-// logsOf names the logs of a rule together.
+// logsOf names the logs of a rule.
 func logsOf(rules retain.Rules) string { return strings.Join(rules.PulledLogs, ", ") }
 
-// findPulled finds what the logs of each rule tell of the store, once it is sure that
-// they cover the span that the rule asks for.
+// findPulled sets what the logs of each rule show, after checking that they cover the period
+// of the rule.
 func (s *selection) findPulled() error {
 	s.pulled = map[string]*pulled{}
 	for _, rule := range s.Policy {
@@ -59,7 +60,7 @@ func (s *selection) findPulled() error {
 	return nil
 }
 
-// covers returns what a log lacks of the span that a rule asks for.
+// covers returns an error if a log doesn't cover the period of a rule.
 func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
 	now := s.scan.Now
 	gap := LogGap(rules)
@@ -71,7 +72,7 @@ func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
 	return fmt.Errorf("from %s to %s there is no request in it that was met, and what was pulled then isn't known: give the logs of that time too, or, if nobody asked for anything, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
 }
 
-// pulledOf finds what a log tells of what the store holds.
+// pulledOf returns what a log shows of the store.
 func (s *selection) pulledOf(log *inuse.Log) *pulled {
 	p := &pulled{map[string]map[string]int64{}, map[string][]string{}, log.Pulls}
 	asked := map[string][]string{}
@@ -91,7 +92,7 @@ func (s *selection) pulledOf(log *inuse.Log) *pulled {
 				p.tags[repository] = map[string]int64{}
 			}
 			p.tags[repository][t.Name] = at
-			if subject, is := layout.SubjectOf(t.Name); is { // who asks for a signature uses what it is about
+			if subject, is := layout.SubjectOf(t.Name); is { // a pull of a signature is a use of its subject
 				of := inuse.Pull{Repository: repository, Reference: subject.String()}
 				if log.Pulls[of] == 0 {
 					asked[repository] = append(asked[repository], of.Reference)
@@ -111,7 +112,7 @@ func (s *selection) pulledOf(log *inuse.Log) *pulled {
 	return p
 }
 
-// inAll counts what is in all of the maps or lists.
+// inAll returns the number of elements in all maps or lists.
 func inAll[T ~map[string]int64 | ~[]string](all map[string]T) (n int) {
 	for _, part := range all {
 		n += len(part)
@@ -119,8 +120,8 @@ func inAll[T ~map[string]int64 | ~[]string](all map[string]T) (n int) {
 	return n
 }
 
-// pulledIn returns what says when a tag of a repository, or a manifest of it, was last
-// pulled; 0 for never. A pull of a digest is one of every tag that has to do with it.
+// pulledIn returns a function that returns when a tag or manifest of a repository was last
+// pulled; 0 for never. A pull of a digest counts for every related tag.
 func (s *selection) pulledIn(repository string, rules retain.Rules) func(tag string, digest layout.Digest) int64 {
 	p := s.pulled[logsOf(rules)]
 	if p == nil || rules.PulledWithin == (retain.Duration{}) {

@@ -11,52 +11,51 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Removed is what is to be removed of one repository. The nil Removed is nothing.
+// Removed is what to remove of one repository. The nil Removed is nothing.
 type Removed struct {
-	Why       string              // of a whole repository: the reason
-	Whole     bool                // all of it
-	Tags      map[uint32]string   // tags that are removed, with their reasons
-	Dependent map[uint32]Member   // manifests that are removed unless something that is kept leads to them
-	Requested map[uint32]string   // of these, those that are named themselves, with their reasons
-	Tied      map[uint32][]uint32 // by member: its tags sha256-<hex>…, which are removed with it
-	Subject   map[uint32]uint32   // by such a tag: the member
-	broken    []uint32            // members that pin the repository if they are kept
+	Why           string              // of a whole repository
+	Whole         bool                // all of it
+	Tags          map[uint32]string   // with their reasons
+	Dependent     map[uint32]Member   // manifests that are removed unless something kept leads to them
+	Requested     map[uint32]string   // those of them that were requested, with their reasons
+	ReferrersTags map[uint32][]uint32 // by manifest: its referrers tags, which are removed with it
+	Subject       map[uint32]uint32   // by referrers tag: its subject
+	broken        []uint32            // broken manifests, which pin the repository if they are kept
 }
 
-// Member is why a manifest is to be removed: by is what it is removed with.
+// Member is why a manifest is to be removed; by is what it is removed with.
 type Member struct {
 	As membership
 	By uint32
 }
 
-// membership is what a manifest is to what it is removed with.
+// membership is the relation of a manifest to what it is removed with.
 type membership uint8
 
 const (
-	AsNamed     membership = iota // to nothing: it is named itself
-	AsTarget                      // a tag means it: by is the tag's index
-	AsChild                       // an index names it
-	AsReferrer                    // it refers to its subject
-	asSignature                   // its tag says so
+	AsNamed     membership = iota // it was requested
+	AsTarget                      // by is the index of a tag with this target
+	AsChild                       // by is an index
+	AsReferrer                    // by is its subject
+	asSignature                   // by is the subject of its referrers tag
 )
 
-// remover finds what a removal takes of one repository. It follows what is removed, and
-// knows nothing of what is kept.
+// remover finds what a removal removes of one repository. It follows only what is removed.
 type remover struct {
 	*graph.Graph
 	*fixed
 	removal  *Removal
 	current  *graph.Repository
 	id       uint32      // of the repository
-	rejected []Rejection // what of it can't be removed that was named
+	rejected []Rejection // requests of it that can't be met
 }
 
-// removedOf finds what is to be removed of the repository.
+// removedOf returns what to remove of the repository.
 func (m *remover) removedOf() *Removed {
 	why, whole := m.removal.Repositories[m.current.Name]
 	c := &Removed{
 		Why: why, Whole: whole && m.nameable() && m.linksReadable(), Tags: map[uint32]string{}, Dependent: map[uint32]Member{},
-		Requested: map[uint32]string{}, Tied: map[uint32][]uint32{}, Subject: map[uint32]uint32{},
+		Requested: map[uint32]string{}, ReferrersTags: map[uint32][]uint32{}, Subject: map[uint32]uint32{},
 	}
 	switch {
 	case m.Planned != nil:
@@ -69,8 +68,8 @@ func (m *remover) removedOf() *Removed {
 	return c
 }
 
-// nameable reports whether all names in the repository are ones that a registry
-// accepts. What isn't is never touched, and so the whole can't be removed.
+// nameable reports whether a registry accepts all names in the repository. Objects with other
+// names are never changed, so the repository can't be removed.
 func (m *remover) nameable() bool {
 	deny := func(what string) {
 		if m.Planned == nil {
@@ -90,8 +89,8 @@ func (m *remover) nameable() bool {
 	return true
 }
 
-// linksReadable reports whether every link in the repository can be read. Of one in
-// an archive nobody knows what it means, so the whole can't be removed.
+// linksReadable reports whether every link in the repository can be read. The target of an
+// archived link is unknown, so the repository can't be removed.
 func (m *remover) linksReadable() bool {
 	var keys []string
 	for p, o := range m.current.Bad {
@@ -105,7 +104,7 @@ func (m *remover) linksReadable() bool {
 	return len(keys) == 0
 }
 
-// removeAll takes all of the repository.
+// removeAll removes the whole repository.
 func (m *remover) removeAll(c *Removed) {
 	for i := range m.current.Tags {
 		if t := uint32(i); !m.keepsLink(graph.Link{Kind: layout.TagCurrent, Tag: t}) {
@@ -117,7 +116,7 @@ func (m *remover) removeAll(c *Removed) {
 	}
 }
 
-// removeRequested takes the tags and manifests that are named, and what is removed with them.
+// removeRequested removes the requested tags and manifests with their dependents.
 func (m *remover) removeRequested(c *Removed) {
 	for name, why := range m.removal.Tags[m.current.Name] {
 		t, ok := m.current.FindTag(name)
@@ -144,7 +143,7 @@ func (m *remover) removeRequested(c *Removed) {
 	}
 }
 
-// has reports whether a manifest is removed unless something that is kept leads to it.
+// has reports whether a manifest is removed unless something kept leads to it.
 func (c *Removed) has(id uint32) bool {
 	if c == nil {
 		return false
@@ -153,7 +152,7 @@ func (c *Removed) has(id uint32) bool {
 	return ok
 }
 
-// Names reports whether a manifest is named itself.
+// Names reports whether a manifest was requested.
 func (c *Removed) Names(id uint32) bool {
 	if c == nil {
 		return false
@@ -165,7 +164,7 @@ func (c *Removed) Names(id uint32) bool {
 // All reports whether the whole repository is removed.
 func (c *Removed) All() bool { return c != nil && c.Whole }
 
-// Takes reports whether a tag is removed, or is removed with its subject.
+// Takes reports whether a tag is removed, by itself or with its subject.
 func (c *Removed) Takes(t uint32) bool {
 	if c == nil {
 		return false
@@ -175,10 +174,10 @@ func (c *Removed) Takes(t uint32) bool {
 	return goes || tied
 }
 
-// addDependents adds what is removed with what is named: children, referrers, and what the
-// tags sha256-<hex>… mean, until nothing new is found.
+// addDependents adds the dependent manifests: children, referrers, and targets of referrers
+// tags, until there are no new ones.
 func (m *remover) addDependents(c *Removed) {
-	signing := m.signing(c)
+	signing := m.referrersTags(c)
 	var todo []uint32
 	add := func(id uint32, m Member) {
 		if _, known := c.Dependent[id]; !known {
@@ -204,16 +203,15 @@ func (m *remover) addDependents(c *Removed) {
 			add(referrer, Member{AsReferrer, id})
 		}
 		for _, t := range signing[id] {
-			c.Tied[id], c.Subject[t] = append(c.Tied[id], t), id
+			c.ReferrersTags[id], c.Subject[t] = append(c.ReferrersTags[id], t), id
 			add(m.current.Tags[t].Target, Member{asSignature, id})
 		}
 	}
 }
 
-// signing are the tags sha256-<hex>… of the repository, by the subject that their
-// names give; not those that are removed anyway or stay, nor one of which nobody can say what
-// it means.
-func (m *remover) signing(c *Removed) map[uint32][]uint32 {
+// referrersTags returns the repository's referrers tags by subject, without those that are removed
+// anyway, kept, or ambiguous.
+func (m *remover) referrersTags(c *Removed) map[uint32][]uint32 {
 	all := m.ReferrersTags(m.current)
 	for id, tags := range all {
 		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
@@ -225,9 +223,8 @@ func (m *remover) signing(c *Removed) map[uint32][]uint32 {
 	return all
 }
 
-// removePlanned takes what a plan takes. A tag is removed with all of its history, or not
-// at all; of one without a current link a run that was interrupted may have taken
-// that.
+// removePlanned removes what a plan removes. A tag is removed with all of its history, or not
+// at all. If its current link is missing, an interrupted run may have removed that.
 func (m *remover) removePlanned(c *Removed) {
 	for i := range m.current.Tags {
 		t, tag := uint32(i), &m.current.Tags[i]
@@ -242,7 +239,7 @@ func (m *remover) removePlanned(c *Removed) {
 		if cmp.Or(m.Planned[current], m.removal.Planned[key]) == finding.TagUnneeded {
 			d, _ := layout.SubjectOf(tag.Name)
 			if id := m.KnownID(d); id != graph.None && tag.Target != graph.None {
-				c.Tied[id], c.Subject[t], c.Dependent[id] = append(c.Tied[id], t), id, Member{AsTarget, t}
+				c.ReferrersTags[id], c.Subject[t], c.Dependent[id] = append(c.ReferrersTags[id], t), id, Member{AsTarget, t}
 				m.removeTarget(c, t)
 			}
 			continue
@@ -261,8 +258,8 @@ func (m *remover) removePlanned(c *Removed) {
 	}
 }
 
-// removeTarget takes what a tag means where the repository has no link to it, of
-// which a plan could name.
+// removeTarget removes a tag's target that has no link in the repository, so that no plan can
+// have it.
 func (m *remover) removeTarget(c *Removed, t uint32) {
 	if target := m.current.Tags[t].Target; target != graph.None && !m.current.HasRevision(target) {
 		c.Dependent[target] = Member{AsTarget, t}

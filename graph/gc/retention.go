@@ -12,49 +12,48 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Retention is a retention policy and what it needs to know besides the store.
+// Retention is a retention policy with its inputs besides the store.
 type Retention struct {
 	Policy   retain.Policy
 	Zone     *time.Location // of the calendar; nil means UTC
-	Untagged bool           // manifests that no tag leads to are removed where no rule says how long they are kept
+	Untagged bool           // untagged manifests are removed if no rule is about them
 
-	// Rejected returns what of a removal can't be removed, by reference; nil where everything can.
+	// Rejected returns the requests of a removal that can't be met; nil if all can.
 	Rejected func(context.Context, *Removal) ([]Rejection, error)
 
-	// Lists are the images that the lists of the policy's rules name, by their files.
+	// Lists are the images in the lists of the rules, by file.
 	Lists map[string][]inuse.Image
 
-	// Logs are what the access logs of the policy's rules tell, by their files.
+	// Logs are the access logs of the rules, by file.
 	Logs map[string]*inuse.Log
 
-	// Pushed says when the tag was pushed whose link has a key and a time: a link that
-	// was rebuilt may show a later one. nil believes every time.
+	// Pushed returns when a tag was pushed, by its link's key and time: a rebuilt link may
+	// have a later time. nil: the link's time.
 	Pushed func(key string, shown time.Time) time.Time
 }
 
-// Idle reports whether no rule is about anything, so that everything is kept.
+// Idle reports whether the policy has no rules, so that everything is kept.
 func (r *Retention) Idle() bool {
 	return !r.Untagged && !slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool {
 		return rule.Active() || rule.UntaggedWithin != retain.Duration{}
 	})
 }
 
-// Decision is what a retention policy decides of a tag, or of a manifest that no tag
-// leads to.
+// Decision is the decision of a retention policy on a tag or an untagged manifest.
 type Decision struct {
 	Repository string
 	Tag        string   // "" for a manifest
-	Digest     string   // "" where nobody can say what the tag means
-	Keep       bool     // it is kept for its own sake
-	Rules      []string // what keeps it
+	Digest     string   // "" if unknown
+	Keep       bool     // kept for its own sake
+	Rules      []string // that keep it
 	Why        string   // why it is removed
-	Subject    string   // of a referrers tag: it is kept exactly as long as this is
+	Subject    string   // of a referrers tag: it is kept exactly as long as this manifest
 	Date       time.Time
-	By         string // which date that is: "pushed" or "created"
-	Note       string // why it isn't the one that was asked for
+	By         string // the kind of date: "pushed" or "created"
+	Note       string // why it isn't the date that was asked for
 }
 
-// Ref names the tag, or the manifest.
+// Ref returns the tag or manifest.
 func (d *Decision) Ref() Ref {
 	if d.Tag == "" {
 		return Ref{Repository: d.Repository, Digest: d.Digest}
@@ -62,8 +61,8 @@ func (d *Decision) Ref() Ref {
 	return Ref{Repository: d.Repository, Tag: d.Tag}
 }
 
-// RuleError tells that the rules for a repository can't be followed: they are wrong,
-// or ask for dates that are a copy's (retain.ErrCopied).
+// RuleError means that the rules of a repository are invalid, or use dates of a copy
+// (retain.ErrCopied).
 type RuleError struct {
 	Repository string
 	Err        error
@@ -71,21 +70,20 @@ type RuleError struct {
 
 func (e *RuleError) Error() string { return e.Repository + ": " + e.Err.Error() }
 
-// Unwrap returns the error that retain gave.
+// Unwrap returns retain's error.
 func (e *RuleError) Unwrap() error { return e.Err }
 
-// Selection is what a retention policy comes to.
+// Selection is the result of a retention policy.
 type Selection struct {
 	Removal   *Removal   // of what it doesn't keep
-	Decisions []Decision // on each tag and each manifest that it is about, repository by repository
-	Notes     []string   // what a person should know of what it went by
+	Decisions []Decision // on each tag and untagged manifest, by repository
+	Notes     []string   // for the report
 }
 
-// SelectByPolicy follows a retention policy in a store. What can't be removed is kept
-// by its decision, so that the rest still can be: a tag with a name that no registry
-// accepts, a manifest of a pinned repository. Configs of images are read where created
-// times matter. An error is a *RuleError or an *InputError, or tells that the store could
-// not be read.
+// SelectByPolicy applies a retention policy to a store. What can't be removed is kept by its
+// decision: a tag with a name that no registry accepts, a manifest of a pinned repository. It
+// reads images' configs if created times matter. The error is a *RuleError, an *InputError,
+// or one of reading.
 func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Selection, error) {
 	s := &selection{Retention: r, ctx: ctx, scan: scan, Selection: &Selection{Removal: newRemoval()}}
 	if err := s.findListed(); err != nil {
@@ -111,7 +109,7 @@ func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Select
 		return nil, err
 	}
 	o := retain.Options{Now: scan.Now, Zone: r.Zone}
-	if whole { // else created times are known of a part of the tags
+	if whole { // otherwise created times are known only of some tags
 		for _, tags := range all {
 			for _, t := range tags {
 				o.Store.Add(t, scan.Now)
@@ -129,7 +127,7 @@ func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Select
 	return s.Selection, nil
 }
 
-// selection is the work of SelectByPolicy.
+// selection is the state of SelectByPolicy.
 type selection struct {
 	Retention
 	*Selection
@@ -137,11 +135,11 @@ type selection struct {
 	scan         *graph.Scan
 	repositories []*governed
 	listed       map[string]*listed // by list
-	pulled       map[string]*pulled // by the names of the logs
-	found        *Untagged          // nil until somebody asks
+	pulled       map[string]*pulled // by names of logs
+	found        *Untagged          // nil until needed
 }
 
-// untagged finds the manifests that no tag leads to.
+// untagged returns the finder of untagged manifests.
 func (s *selection) untagged() *Untagged {
 	if s.found == nil {
 		s.found = FindUntagged(s.scan)
@@ -149,7 +147,7 @@ func (s *selection) untagged() *Untagged {
 	return s.found
 }
 
-// governed is a repository that a rule is for, with its tags in the order of names.
+// governed is a repository with a rule, with its tags sorted by name.
 type governed struct {
 	name    string
 	rules   retain.Rules
@@ -171,8 +169,8 @@ func (s *selection) repository(name string, rules retain.Rules) *governed {
 	return g
 }
 
-// readCreated reads when images were created, where rules go by that, or where it has
-// to be known whether the tags were copied, those of the whole store or of a repository.
+// readCreated reads when images were created, if rules use that, or to find out whether the
+// tags were copied, of the whole store or of single repositories.
 func (s *selection) readCreated(whole bool) error {
 	var digests []string
 	var of []*retain.Tag
@@ -198,7 +196,7 @@ func (s *selection) readCreated(whole bool) error {
 	return nil
 }
 
-// judge decides on a repository's tags, and on its manifests that no tag leads to.
+// judge decides on a repository's tags and untagged manifests.
 func (s *selection) judge(g *governed, o retain.Options) error {
 	verdicts, err := retain.Judge(g.tags, g.rules, o)
 	if err != nil {
@@ -224,7 +222,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	verdicts := withoutRule(manifests, g.rules, o)
 	if (g.rules.UntaggedWithin != retain.Duration{}) {
 		rules := g.rules
-		rules.By = retain.Pushed // nobody has read when these were created
+		rules.By = retain.Pushed // created times weren't read
 		var err error
 		if verdicts, err = retain.JudgeUntagged(manifests, rules, o); err != nil {
 			return err
@@ -249,8 +247,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	return nil
 }
 
-// withoutRule judges manifests that no tag leads to where no rule is about them: those
-// go of which it is certain what they are.
+// withoutRule judges untagged manifests without a rule: those without doubt are removed.
 func withoutRule(manifests []retain.Tag, rules retain.Rules, o retain.Options) []retain.Verdict {
 	verdicts := make([]retain.Verdict, len(manifests))
 	for i, m := range manifests {
@@ -268,7 +265,7 @@ func withoutRule(manifests []retain.Tag, rules retain.Rules, o retain.Options) [
 	return verdicts
 }
 
-// decision is what a verdict comes to.
+// decision converts a verdict.
 func decision(repository string, t *retain.Tag, v *retain.Verdict) Decision {
 	d := Decision{
 		Repository: repository, Tag: t.Name, Keep: v.Keep, Rules: v.Rules, Why: v.Why, Note: v.Note, By: v.By.String(),
@@ -285,8 +282,7 @@ func decision(repository string, t *retain.Tag, v *retain.Verdict) Decision {
 	return d
 }
 
-// keepRejected takes out of the removal what can't be removed, until nothing is left
-// of that.
+// keepRejected removes rejected requests from the removal, until there are none.
 func (s *selection) keepRejected() error {
 	for len(s.Removal.Tags)+len(s.Removal.Manifests) > 0 {
 		rejections, err := s.Rejected(s.ctx, s.Removal)
@@ -312,7 +308,7 @@ func (s *selection) keepRejected() error {
 			}
 		}
 		if !changed {
-			return nil // the plan says what it can't do
+			return nil // the plan reports the rejections
 		}
 	}
 	return nil

@@ -12,15 +12,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// This file is what somebody names. It becomes a Removal, which holds what was requested
-// and nothing else: what is removed with it, and what forbids it, is found out by marking
-// the store under it. What a retention policy doesn't keep becomes one likewise
-// (retention.go).
+// This file makes a Removal of the references that were requested. What is removed with them,
+// and what can't be removed, is found by marking the store under it. A retention policy makes
+// a Removal too (retention.go).
 
 // Ref names a repository, a tag of it or a manifest of it.
 type Ref struct{ Repository, Tag, Digest string }
 
-// String returns the reference as ParseRef reads it.
+// String returns the reference as ParseRef parses it.
 func (r Ref) String() string {
 	switch {
 	case r.Digest != "":
@@ -33,8 +32,8 @@ func (r Ref) String() string {
 
 var errNoRepository = errors.New("names no repository")
 
-// ParseRef reads "repo", "repo:tag" or "repo@algorithm:hex". Names are taken as they
-// are: a store may hold some that no registry accepts.
+// ParseRef parses "repo", "repo:tag" or "repo@algorithm:hex". Names aren't validated: a store
+// may have some that no registry accepts.
 func ParseRef(s string) (Ref, error) {
 	if repository, digest, ok := strings.Cut(s, "@"); ok {
 		if repository == "" {
@@ -58,7 +57,7 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
-// Selector is a Ref in whose repository and tag there may be patterns.
+// Selector is a Ref whose repository and tag may be patterns.
 type Selector struct {
 	Ref
 	text         string // as it was given
@@ -66,7 +65,7 @@ type Selector struct {
 	tags         pattern
 }
 
-// pattern is a name, or a pattern over names.
+// pattern is a name or a pattern of names.
 type pattern struct {
 	name string
 	glob retain.Glob
@@ -88,8 +87,7 @@ func (p pattern) match(name string) bool {
 	return p.name == name
 }
 
-// ParseSelector reads what ParseRef does, with patterns in the names; for them see
-// retain.Glob.
+// ParseSelector parses a Ref with patterns in its names; see retain.Glob.
 func ParseSelector(text string) (s Selector, err error) {
 	s.text = text
 	if s.Ref, err = ParseRef(text); err != nil {
@@ -106,24 +104,23 @@ func ParseSelector(text string) (s Selector, err error) {
 	return s, err
 }
 
-// Unmatched is the error of a Selector that selects nothing of a store.
+// Unmatched is the error of a Selector that selects nothing.
 type Unmatched struct {
 	Why   string   // a clause
-	Name  string   // what isn't there; "" of a pattern and of a digest
-	Names []string // what there is of its kind
+	Name  string   // the missing name; "" of a pattern or digest
+	Names []string // existing names of its kind
 }
 
 func (u *Unmatched) Error() string { return u.Why }
 
-// newRemoval returns a removal of nothing.
+// newRemoval returns an empty removal.
 func newRemoval() *Removal {
 	return &Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
 	}
 }
 
-// request adds a tag or a manifest of a repository to a removal, with its reason; the
-// first reason stands.
+// request adds a tag or manifest of a repository to a removal; its first reason counts.
 func request(all map[string]map[string]string, repository, what, why string) {
 	if all[repository] == nil {
 		all[repository] = map[string]string{}
@@ -131,9 +128,8 @@ func request(all map[string]map[string]string, repository, what, why string) {
 	all[repository][what] = cmp.Or(all[repository][what], why)
 }
 
-// Select returns the removal of what selectors name in a store; with tagsOnly it is
-// of tags alone, and leaves their manifests. The error is an *Unmatched if one of the
-// selectors names nothing.
+// Select returns the removal of what selectors name; with tagsOnly only the tags are removed.
+// The error is an *Unmatched if a selector selects nothing.
 func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*Removal, error) {
 	r := newRemoval()
 	r.TagsOnly = tagsOnly
@@ -145,7 +141,7 @@ func Select(scan *graph.Scan, selectors []Selector, tagsOnly bool) (*Removal, er
 	return r, nil
 }
 
-// find adds what a selector names.
+// find adds what a selector selects.
 func (s Selector) find(scan *graph.Scan, to *Removal) error {
 	why := "asked for"
 	if s.repositories.is || s.tags.is {
@@ -187,7 +183,7 @@ func (s Selector) find(scan *graph.Scan, to *Removal) error {
 	return s.unmatched("tag", s.tags, tags)
 }
 
-// unmatched is the error of a selector that names nothing of a kind.
+// unmatched returns the error of a selector that selects nothing of a kind.
 func (s Selector) unmatched(kind string, p pattern, names []string) error {
 	if p.is {
 		return &Unmatched{Why: s.text + ": there is no " + kind + " like " + p.name}

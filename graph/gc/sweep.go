@@ -10,12 +10,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// sweeper finds what nothing needs of the repository that was marked last.
+// sweeper finds what of the current repository nothing needs.
 type sweeper struct{ *Marks }
 
-// sweep finds what of the repository nothing needs, once it is known what is needed,
-// and keeps what is kept all the same: because it is in grace, or because the repository is
-// pinned, or because the policy says so.
+// sweep finds what of the repository nothing needs, once marking is complete, and keeps what
+// is in grace, pinned, or kept by the policy.
 func (m sweeper) sweep() {
 	m.freed.here = nil
 	if c := m.Removed; c != nil && (c.Whole || len(c.Tags)+len(c.Dependent) > 0) {
@@ -37,7 +36,7 @@ func (m sweeper) sweep() {
 			continue
 		}
 		m.KeptLink = true
-		m.refer(a.ID) // what is stored by that name itself, if anything is
+		m.refer(a.ID) // the blob stored under that digest, if there is one
 		if a.Target != graph.None {
 			m.refer(a.Target)
 		}
@@ -49,8 +48,8 @@ func (m sweeper) sweep() {
 	}
 }
 
-// sweepLayers marks the layer links that nothing needs. It reports whether any link
-// is kept for itself.
+// sweepLayers marks the layer links that nothing needs. It reports whether any link is kept
+// for its own sake.
 func (m sweeper) sweepLayers() (kept bool) {
 	at := m.FirstLink[m.CurrentID]
 	for _, l := range m.Current.Layers {
@@ -76,15 +75,15 @@ func (m sweeper) sweepLayers() (kept bool) {
 	return kept
 }
 
-// keepsUnneeded reports whether a layer link is kept though nothing needs it: it holds another
-// digest than its path says, and is kept until that is repaired; or nobody knows
-// whether its blob is there; or the policy leaves such links alone.
+// keepsUnneeded reports whether a layer link is kept though nothing needs it: its content is
+// another digest and must be repaired, or the state of its blob is unknown, or the policy
+// doesn't fix such links.
 func (m sweeper) keepsUnneeded(id uint32) bool {
 	return graph.LinkMismatches(m.Current, id) || !m.Present(id) && m.Uncertain(id) || m.Skip[m.unreferencedKind(false, id)]
 }
 
-// unreferencedKind returns which finding a layer link is that nothing needs; whole says that
-// its repository is removed.
+// unreferencedKind returns the kind of finding of a layer link that nothing needs; whole
+// means that its repository is removed.
 func (m *Marks) unreferencedKind(whole bool, id uint32) finding.Kind {
 	switch {
 	case whole:
@@ -95,32 +94,31 @@ func (m *Marks) unreferencedKind(whole bool, id uint32) finding.Kind {
 	return finding.LayerLinkDangling
 }
 
-// UnreferencedAlias reports whether an alias is one that nothing needs and nothing holds.
+// UnreferencedAlias reports whether nothing needs or keeps an alias.
 func (m *Marks) UnreferencedAlias(a graph.Alias) bool {
 	wanted := m.Needed[a.ID] == m.Mark || a.Target != graph.None && m.Needed[a.Target] == m.Mark
 	return !wanted && !m.IsKept(graph.Link{Kind: layout.LayerLink, ID: a.ID}) &&
 		(m.Removed.All() || !m.Pinned && !m.Skip[finding.LayerLinkUnreferenced])
 }
 
-// StaleEntry reports whether an entry of a tag's history, of a tag that is kept, is of a
-// manifest that the repository hasn't got, or won't have.
+// StaleEntry reports whether the manifest of an entry of a kept tag's history is missing, or
+// is removed.
 func (m *Marks) StaleEntry(h graph.HistoryEntry) bool {
 	t, p := &m.Current.Tags[h.Tag], graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}
 	return !m.IsKept(p) && m.Current.Bad[p].State != walker.LinkArchived &&
-		t.Target != graph.None && !m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && sweeper{m}.gone(h.ID) && !m.Current.BadName && !t.BadName
+		t.Target != graph.None && !m.ForeignTargets[graph.TagRef{Repo: m.CurrentID, Tag: h.Tag}] && t.Target != h.ID && sweeper{m}.missing(h.ID) && !m.Current.BadName && !t.BadName
 }
 
-// gone reports whether the repository hasn't got the revision, or won't have it
-// once the plan is carried out.
-func (m sweeper) gone(id uint32) bool {
+// missing reports whether the repository lacks the revision, or will after the plan.
+func (m sweeper) missing(id uint32) bool {
 	if m.IsReached(id) || m.Found[id] {
 		return false
 	}
 	return !m.Current.HasRevision(id) || m.RemovesManifest(id) || m.RemovesUntagged() && m.StateAt(id) == walker.ManifestGood
 }
 
-// IsUntaggedGarbage reports whether a revision is removed because no tag leads to it, and not
-// with anything that was named.
+// IsUntaggedGarbage reports whether a revision is removed because it is untagged, and not
+// with a request.
 func (m *Marks) IsUntaggedGarbage(id uint32) bool {
 	return m.RemovesUntagged() && !m.Pinned && !m.IsReached(id) && !m.Removed.has(id)
 }
@@ -128,7 +126,7 @@ func (m *Marks) IsUntaggedGarbage(id uint32) bool {
 // Orphan reports whether nothing needs the blob.
 func (m *Marks) Orphan(id uint32) bool { return !m.NoOrphans && !m.Referenced.Has(id) }
 
-// Orphans are the ids of the blobs that nothing needs.
+// Orphans yields the ids of the blobs that nothing needs.
 func (m *Marks) Orphans() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		if m.NoOrphans {
@@ -146,16 +144,15 @@ func (m *Marks) Orphans() iter.Seq[uint32] {
 type UnreferencedLink struct {
 	Repo  uint32
 	Layer graph.LayerLink
-	freed bool // the removal takes what wrote it, so that grace doesn't keep it
+	freed bool // the removal removes what it was pushed with, so grace doesn't keep it
 	whole bool // its repository is removed
 }
 
-// InGrace reports whether it is kept because it is within the grace period.
+// InGrace reports whether the grace period keeps it.
 func (l UnreferencedLink) InGrace() bool { return l.Layer.InGrace() && !l.freed && !l.whole }
 
-// UnreferencedLinks are the links that nothing needs, with their blob
-// (LayerLinkUnreferenced) or without (LayerLinkDangling), and those of
-// repositories that are removed (RepositoryRemoved).
+// UnreferencedLinks yields the links that nothing needs: with a blob (LayerLinkUnreferenced),
+// without (LayerLinkDangling), or of removed repositories (RepositoryRemoved).
 func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 	return func(yield func(UnreferencedLink) bool) {
 		for ri := range m.Repos {
@@ -174,14 +171,14 @@ func (m *Marks) UnreferencedLinks(id finding.Kind) iter.Seq[UnreferencedLink] {
 	}
 }
 
-// IsUnreferenced reports whether a layer link of a repository is one that nothing needs.
+// IsUnreferenced reports whether nothing needs a layer link of a repository.
 func (m *Marks) IsUnreferenced(repo, id uint32) bool {
 	at, _ := slices.BinarySearch(m.Repos[repo].Layers, graph.NewLayerLink(id, false))
 	return m.Unreferenced.Has(m.FirstLink[repo] + uint32(at))
 }
 
-// isNewGarbage reports whether the removal makes a blob garbage that nothing needs: the
-// store as it is needs it, or what is removed used it while it was in grace.
+// isNewGarbage reports whether the removal makes an orphan of a blob: it is needed without
+// the removal, or removed manifests referred to it while it was in grace.
 func (m *Marks) isNewGarbage(id uint32) bool {
 	switch {
 	case m.before == nil:
@@ -193,16 +190,15 @@ func (m *Marks) isNewGarbage(id uint32) bool {
 	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.blobs.Has(id))
 }
 
-// RemovesBlob reports whether a blob is removed with the removal.
+// RemovesBlob reports whether the removal removes a blob.
 func (m *Marks) RemovesBlob(id uint32) bool {
 	return id != graph.None && int(id) < m.Len() && !m.Skip[finding.BlobOrphan] && m.Orphan(id) && m.isNewGarbage(id) && !m.BlobInGrace(id)
 }
 
-// isNewGarbageLink is isNewGarbage for a layer link, at its position over all
-// repositories.
+// isNewGarbageLink is isNewGarbage for a layer link, at its position over all repositories.
 func (m *Marks) isNewGarbageLink(l UnreferencedLink, at uint32) bool {
 	switch {
-	case m.before == nil || m.Planned != nil: // what no plan takes is needed by itself
+	case m.before == nil || m.Planned != nil: // what no plan removes is needed
 		return true
 	case l.whole:
 		return true

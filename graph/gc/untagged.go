@@ -7,14 +7,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Untagged finds the manifests of a store to which no tag leads.
+// Untagged finds the untagged manifests of a store.
 type Untagged struct {
 	scan  *graph.Scan
-	marks *Marks             // what a fix keeps with Policy.Untagged
-	goes  map[graph.Ref]bool // the revisions that it would take
+	marks *Marks             // the marks of Policy.Untagged
+	goes  map[graph.Ref]bool // the revisions that it would remove
 }
 
-// FindUntagged marks the store as a fix with Policy.Untagged does.
+// FindUntagged marks the store under Policy.Untagged.
 func FindUntagged(s *graph.Scan) *Untagged {
 	u := &Untagged{s, NewMarks(s.Graph, TermsOf(s, Policy{Untagged: true}), nil), map[graph.Ref]bool{}}
 	for i := range s.Graph.Repos {
@@ -28,10 +28,9 @@ func FindUntagged(s *graph.Scan) *Untagged {
 	return u
 }
 
-// In returns the manifests of a repository to which no tag leads, neither by an
-// index nor as what is about it, by digest: each a Tagged without a name, pushed
-// when its link or the newest entry for it in a tag's history was written. Those
-// that a fix with Policy.Untagged would keep all the same are in doubt.
+// In returns a repository's manifests to which no tag leads, directly, by an index or as a
+// referrer, by digest: each a Tagged without a name, pushed at the time of its link or of its
+// newest history entry. Those that Policy.Untagged would keep have a Doubt.
 func (u *Untagged) In(repository string) (all []graph.Tagged) {
 	g := u.scan.Graph
 	at, ok := g.RepoID[repository]
@@ -55,8 +54,7 @@ func (u *Untagged) In(repository string) (all []graph.Tagged) {
 	return all
 }
 
-// doubt says why a fix would keep a revision that no tag leads to, "" where it
-// wouldn't.
+// doubt returns why a fix would keep an untagged revision, "" if it wouldn't.
 func (u *Untagged) doubt(repository uint32, v graph.Revision) string {
 	g := u.scan.Graph
 	if doubt := g.DoubtOf(v.ID); doubt != "" {

@@ -2,13 +2,13 @@ package gc
 
 import "regfsck/graph"
 
-// Users is what a judgement notes of who refers to what.
+// Users records which repositories refer to which blobs.
 type Users struct {
 	Last      []uint32     // by id: the last repository that referred to it, plus one
-	Several   graph.Bitset // by id: more than one does
+	Several   graph.Bitset // by id: more than one refers to it
 	Total     []int64      // by repository: bytes of all that it refers to
-	Pinned    graph.Bitset // by repository: nothing of it is removed but its tags
-	uncertain graph.Bitset // by repository: nobody knows what one of its tags means, so no manifest of it is removed
+	Pinned    graph.Bitset // by repository: it is pinned
+	uncertain graph.Bitset // by repository: one of its tags is ambiguous, so no manifest of it is removed
 }
 
 func NewUsers(ids, repositories int) *Users {
@@ -18,8 +18,8 @@ func NewUsers(ids, repositories int) *Users {
 	}
 }
 
-// use notes which repository refers to id. Repositories are judged one after the
-// other, so the last one that did says whether this one already has.
+// use records that the current repository refers to id. Repositories are marked in order, so
+// the last one shows whether this one was recorded.
 func (u *Users) use(m *RepositoryMarks, id uint32) {
 	if u.Last[id] == m.Mark {
 		return
@@ -38,7 +38,7 @@ func (u *Users) OwnedBy(repository, id uint32) bool {
 	return u.Last[id] == repository+1 && !u.Several.Has(id)
 }
 
-// AllStays reports whether no manifest of a repository is removed, whatever tag does.
-func (u *Users) AllStays(repository uint32) bool {
+// KeepsAll reports whether no manifest of a repository is removed, even if tags are.
+func (u *Users) KeepsAll(repository uint32) bool {
 	return u.Pinned.Has(repository) || u.uncertain.Has(repository)
 }

@@ -1,23 +1,22 @@
-// Package journal keeps what runs do, in the state directory of a store, so that a
-// run that ended anywhere, by a crash too, can be resumed, finished or undone.
+// Package journal records runs in the state directory of a store, so that a run that ended
+// early, even by a crash, can be resumed, finished or undone.
 //
-// Each run has a directory, runs/<id>, with the plan that it carries out and its
-// journal: JSON lines, of which the first says how the run began. Before anything
-// is changed its intent is written and synced: which key, what it holds now, what
-// it is to hold. After the change follows the receipt: what the store said, and by
-// what it can be undone. The last line says how the run ended. An undo and a purge
-// write their marks behind that.
+// Each run has a directory, runs/<id>, with its plan and its journal of JSON lines. The first
+// line describes the run. Before a change its intent is written and synced: the key, its
+// present content, its new content. After the change the receipt is written: the store's
+// result, and what an undo needs. The last line is the end of the run. Marks of an undo or a
+// purge follow.
 //
-// Each line ends in its number and a checksum, and the first line after a sync
-// says up to which number all were on the disk. So a reader can distinguish what a
-// power failure lost, which nothing relied on, from damage, which is reported. A
-// damaged line makes no other line unreadable.
+// Each line ends with its number and a checksum, and the first line after a sync has the
+// number up to which all lines were synced. So lines that a power failure lost, on which
+// nothing depended, differ from damage, which is reported. A damaged line doesn't make others
+// unreadable.
 //
-// While a journal is open it is locked, and before each batch it is made sure
-// that both the journal and the store's lock still belong to this run.
+// An open journal is locked. Before each batch it is checked that the journal and the store's
+// lock still belong to this run.
 //
-// Read replays one journal, ReadAll those of all runs. The package knows no store:
-// what has become of a change without a receipt is for package apply to find out.
+// Read replays one journal, ReadAll those of all runs. The package accesses no store: package
+// apply determines the results of changes without receipts.
 package journal
 
 import (
@@ -35,60 +34,60 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Record is a line of a journal: one of its fields.
+// Record is a line of a journal; one field is set.
 type Record struct {
 	Begin   *Begin   `json:"begin,omitempty"`
 	Intent  *Intent  `json:"intent,omitempty"`
 	Receipt *Receipt `json:"receipt,omitempty"`
 	End     *End     `json:"end,omitempty"`
-	Undo    *Mark    `json:"undo,omitempty"`    // an undo begins, or continues
+	Undo    *Mark    `json:"undo,omitempty"`    // an undo begins or continues
 	Undone  *Mark    `json:"undone,omitempty"`  // and has ended
-	Purging *Mark    `json:"purging,omitempty"` // a purge begins: from here on what is kept for an undo is given up
+	Purging *Mark    `json:"purging,omitempty"` // a purge begins: from here on, quarantined objects may be deleted
 	Purge   *Mark    `json:"purge,omitempty"`   // and has ended
-	Lost    *Lines   `json:"lost,omitempty"`    // lines that a crash lost, and that nothing relied on
+	Lost    *Lines   `json:"lost,omitempty"`    // lines that a crash lost, on which nothing depended
 }
 
-// Begin is a journal's first line.
+// Begin is the first line of a journal.
 type Begin struct {
 	Plan    string    `json:"plan"`
 	Command string    `json:"command,omitempty"`
-	Target  string    `json:"target,omitempty"` // as it was given
-	Store   string    `json:"store,omitempty"`  // the store's own name; a run of an earlier version has none
+	Target  string    `json:"target,omitempty"` // as given
+	Store   string    `json:"store,omitempty"`  // the store's identity; earlier versions have none
 	Keep    bool      `json:"keep,omitempty"`
 	Time    time.Time `json:"time"`
 }
 
-// Intent is what is about to be done to one key.
+// Intent is a change that is about to be made to one key.
 type Intent struct {
 	Op      plan.Op   `json:"op"`
 	Kind    plan.Kind `json:"kind"`
 	Key     string    `json:"key"`
-	Step    string    `json:"step,omitempty"` // the step's key, where that is another
+	Step    string    `json:"step,omitempty"` // the step's key, if it differs
 	Finding string    `json:"finding,omitempty"`
 	Digest  string    `json:"digest,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
 
-	Stood   bool      `json:"stood,omitempty"`   // of a write: something is written over, and kept for an undo
-	Content plan.Text `json:"content,omitempty"` // of a link, or of what is written over: what it holds now
-	Body    plan.Text `json:"body,omitempty"`    // of a write: what it is to hold
-	From    int64     `json:"from,omitempty"`    // of a write: the time of what that was made from, seconds since 1970
-	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory that has to be made, or ""
-	Upload  string    `json:"upload,omitempty"`  // of an abort: which of the multipart uploads at Key
-	Was     int64     `json:"was,omitempty"`     // of a copy from a source, where Stood: how many bytes are there now
-	Past    bool      `json:"past,omitempty"`    // of a copy: from what the store itself kept of it
+	Stood   bool      `json:"stood,omitempty"`   // of a write: a file is replaced, and quarantined
+	Content plan.Text `json:"content,omitempty"` // of a link, or of the file to be replaced: its content
+	Body    plan.Text `json:"body,omitempty"`    // of a write: the new content
+	From    int64     `json:"from,omitempty"`    // of a write: the time of its origin, seconds since 1970
+	Made    string    `json:"made,omitempty"`    // of a write: the topmost directory to create, or ""
+	Upload  string    `json:"upload,omitempty"`  // of an abort: the id of the multipart upload at Key
+	Was     int64     `json:"was,omitempty"`     // of a copy with Stood: the bytes of the file to be replaced
+	Past    bool      `json:"past,omitempty"`    // of a copy: from what the store itself kept
 }
 
-// Reason returns the kind of finding that it is done for. It is None for a kind of
-// another version, whose run is undone all the same: so a journal holds the text.
+// Reason returns the kind of finding of the change; None for a kind of another version, whose
+// runs can still be undone.
 func (i *Intent) Reason() finding.Kind {
 	k, _ := finding.Parse(i.Finding)
 	return k
 }
 
-// FullKey names what is changed.
+// FullKey returns the full key of the change.
 func (i *Intent) FullKey() string { return plan.FullKey(i.Key, i.Upload) }
 
-// Receipt is what the store said about one key.
+// Receipt is the store's result for one key.
 type Receipt struct {
 	Key    string `json:"key"`
 	Upload string `json:"upload,omitempty"` // of an abort
@@ -96,51 +95,50 @@ type Receipt struct {
 	Kept   int64  `json:"kept,omitempty"`
 	Undo   string `json:"undo,omitempty"`
 	Err    string `json:"error,omitempty"`
-	Time   int64  `json:"time,omitempty"` // of a write: the file's, nanoseconds since 1970; 0 if it isn't known
+	Time   int64  `json:"time,omitempty"` // of a write: the file's time, nanoseconds since 1970; 0 if unknown
 }
 
-// FullKey names what it is about.
+// FullKey returns the full key of the change.
 func (r *Receipt) FullKey() string { return plan.FullKey(r.Key, r.Upload) }
 
-// End says how a run ended.
+// End is the end of a run.
 type End struct {
 	Time        time.Time `json:"time"`
 	Interrupted bool      `json:"interrupted,omitempty"`
-	Directories bool      `json:"folders,omitempty"` // the store could not remove some that may be empty
+	Directories bool      `json:"folders,omitempty"` // the store could not remove some directories that may be empty
 	By          string    `json:"by,omitempty"`      // the later run that finished this one
 }
 
-// Mark is a point in time.
+// Mark is the time of an event.
 type Mark struct {
 	Time time.Time `json:"time"`
 }
 
-// Lines are lines of a journal, by their numbers.
+// Lines is a range of line numbers.
 type Lines struct {
 	From int64 `json:"from"`
 	To   int64 `json:"to"`
 }
 
-// Journal is a run's journal, open for writing. It is locked while it is open, and
-// nothing is written to it once it may belong to another run.
+// Journal is the journal of a run, open for writing. It is locked while it is open, and
+// nothing is written once it may belong to another run.
 type Journal struct {
 	dir  *statedir.Dir
 	f    *os.File
-	held func() error // why the store may be another run's by now, or nil
+	held func() error // returns why the store's lock may be lost, or nil
 	buf  []byte
 	seal
-	broken error // why nothing is written any more
+	broken error // why nothing can be written any more
 }
 
-// buffered is how many bytes of a journal are written at once.
+// buffered is the size of the write buffer.
 const buffered = 1 << 16
 
-// ErrBusy is a journal that another process has open.
+// ErrBusy means that another process has the journal open.
 var ErrBusy = errors.New("another process on this machine has the journal open")
 
-// Open opens the run's journal behind its last line, and keeps all others out of it.
-// held returns why the store may be another run's by now. Where another process has the
-// journal open the error is ErrBusy.
+// Open opens the run's journal for appending and locks it. held returns why the store's lock
+// may be lost. If another process has the journal open, the error is ErrBusy.
 func (p *Run) Open(held func() error) (*Journal, error) {
 	dir, err := statedir.OpenBelow(p.State, RunsName, p.ID)
 	if err != nil {
@@ -157,7 +155,7 @@ func (p *Run) Open(held func() error) (*Journal, error) {
 	return j, nil
 }
 
-// Start writes the journal's first line, and has it and the file's name last.
+// Start writes the journal's first line and syncs it and the file's name.
 func (j *Journal) Start(b Begin) error {
 	err := j.Add(Record{Begin: &b})
 	if err == nil {
@@ -172,11 +170,10 @@ func (j *Journal) Start(b Begin) error {
 // SetOwner calls setOwner with the journal's file.
 func (j *Journal) SetOwner(setOwner func(*os.File) error) error { return setOwner(j.f) }
 
-// RemovePlan removes the plan beside the journal: nobody resumes the run any more.
+// RemovePlan removes the plan beside the journal, when the run can't be resumed.
 func (j *Journal) RemovePlan() error { return j.dir.Remove(PlanName) }
 
-// open opens the file behind the offset size, and keeps all others out of it. read
-// is how long it was when it was read.
+// open opens and locks the file for appending at size. read is its length when it was read.
 func (j *Journal) open(size, read int64) (err error) {
 	if j.f, err = j.dir.Edit(FileName); err != nil {
 		return fmt.Errorf("the journal: %w", err)
@@ -206,12 +203,11 @@ func (j *Journal) open(size, read int64) (err error) {
 	return nil
 }
 
-// errGrown is a journal that another run has written to in this moment.
+// errGrown means that another run has just written to the journal.
 var errGrown = errors.New("another run has written to it since it was read, so that nothing is changed")
 
-// CheckOwned returns why nothing may be changed any more: the store or the journal may
-// belong to another run, since this one was stopped for a while, or its lock was
-// taken away.
+// CheckOwned returns an error if the store or the journal may belong to another run, because
+// this one was stopped or lost its lock.
 func (j *Journal) CheckOwned() error {
 	switch {
 	case j.broken != nil:
@@ -223,7 +219,7 @@ func (j *Journal) CheckOwned() error {
 	return j.broken
 }
 
-// Add writes records. They are on the disk only after Sync.
+// Add appends records. They are durable only after Sync.
 func (j *Journal) Add(records ...Record) error {
 	for i := range records {
 		var err error
@@ -239,7 +235,7 @@ func (j *Journal) Add(records ...Record) error {
 	return nil
 }
 
-// addLost notes which lines a crash lost, so that they don't count as damage later.
+// addLost records lines that a crash lost, so that they don't count as damage later.
 func (j *Journal) addLost(holes []Lines) error {
 	for i := range holes {
 		if err := j.Add(Record{Lost: &holes[i]}); err != nil {
@@ -249,7 +245,7 @@ func (j *Journal) addLost(holes []Lines) error {
 	return nil
 }
 
-// flush writes what was added.
+// flush writes the buffer.
 func (j *Journal) flush() error {
 	if len(j.buf) == 0 {
 		return j.broken
@@ -264,9 +260,8 @@ func (j *Journal) flush() error {
 	return j.broken
 }
 
-// append appends the record as encoding/json writes it, in about half the time and
-// without an allocation (BenchmarkRecord): there is an intent and a receipt for each
-// blob that is removed.
+// append appends the record as encoding/json does, in half the time and without allocations
+// (BenchmarkRecord): each removed blob has an intent and a receipt.
 func (r *Record) append(b []byte) ([]byte, error) {
 	if i := r.Intent; i != nil {
 		b = plan.AppendField(b, `{"intent":{"op":`, string(i.Op))
@@ -300,7 +295,7 @@ func (r *Record) append(b []byte) ([]byte, error) {
 	return append(b, line...), err
 }
 
-// Sync returns once all that was added is on the disk.
+// Sync syncs all records.
 func (j *Journal) Sync() error {
 	if err := j.flush(); err != nil {
 		return err
@@ -313,7 +308,7 @@ func (j *Journal) Sync() error {
 	return nil
 }
 
-// Finish adds the record that ends something, once all before it is on the disk.
+// Finish syncs all records and then appends and syncs r.
 func (j *Journal) Finish(r Record) error {
 	if err := j.Sync(); err != nil {
 		return err
@@ -321,7 +316,7 @@ func (j *Journal) Finish(r Record) error {
 	return j.Add(r)
 }
 
-// Close ends the journal; what was added is on the disk then.
+// Close syncs and closes the journal.
 func (j *Journal) Close() error {
 	err := j.Sync()
 	if again := j.Abandon(); err == nil && again != nil {
@@ -330,7 +325,7 @@ func (j *Journal) Close() error {
 	return err
 }
 
-// Abandon closes the journal and writes nothing more to it.
+// Abandon closes the journal without writing.
 func (j *Journal) Abandon() (err error) {
 	if j.f != nil {
 		err = j.f.Close()
@@ -339,13 +334,13 @@ func (j *Journal) Abandon() (err error) {
 	return err
 }
 
-// seal is what makes a damaged or missing line of a journal known: each ends in
-// its number and its checksum, and the first one after a sync says up to which
-// number all were on the disk by then. Lines of earlier versions have none.
+// seal detects damaged and missing lines: each line ends with its number and checksum, and
+// the first one after a sync has the number up to which all were synced. Lines of earlier
+// versions have none.
 type seal struct {
 	last   int64 // the number of the last line
-	synced int64 // the last line that is known to be on the disk
-	told   int64 // synced, as the lines say
+	synced int64 // the last line known to be synced
+	told   int64 // synced, as recorded in lines
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -374,14 +369,14 @@ func (s *seal) append(b []byte, r *Record) ([]byte, error) {
 	return append(b, '}', '\n'), nil
 }
 
-// sealed is a line of a journal, with its seal.
+// sealed is a line of a journal with its seal.
 type sealed struct {
 	Record
-	Number int64 `json:"n"` // 0 where it has none
+	Number int64 `json:"n"` // 0 for none
 	Synced int64 `json:"synced"`
 }
 
-// read reads a line; ok is false for one that isn't what was written.
+// read parses a line; ok is false if it was damaged.
 func (s *sealed) read(line []byte) (ok bool) {
 	*s = sealed{}
 	at := bytes.LastIndex(line, []byte(checksumField))

@@ -16,29 +16,29 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Run is what a journal says of its run.
+// Run is the content of a run's journal.
 type Run struct {
 	ID         string
 	State      string
 	Dir        string // of the run, for people
 	Begin      Begin
-	Intents    []Intent            // the first one for each operation on a key, in their order
+	Intents    []Intent            // the first one of each operation on a key, in order
 	indexes    map[plan.StepID]int // of Intents
 	Receipts   map[string]Receipt  // by full key
 	End        *End
-	UndoBegun  bool   // an undo was begun
+	UndoBegun  bool   // an undo has begun
 	Undone     bool   // and has ended
-	PurgeBegun bool   // a purge was begun: a part of what was kept may be given up
+	PurgeBegun bool   // a purge has begun: some quarantined objects may be deleted
 	Purged     bool   // and has given up all
 	Damage     string // what is wrong with the journal, "" for nothing
 
 	seal   seal    // of the last line
 	size   int64   // up to the end of the last line
 	length int64   // of the journal, as it was read
-	holes  []Lines // that a crash left, and nobody has noted so far
+	holes  []Lines // lost by a crash and not yet recorded
 }
 
-// New returns a run without a journal so far.
+// New returns a run without a journal.
 func New(state, id string) *Run {
 	return &Run{ID: id, State: state, Dir: Dir(state, id), indexes: map[plan.StepID]int{}, Receipts: map[string]Receipt{}}
 }
@@ -46,24 +46,22 @@ func New(state, id string) *Run {
 // Extent is how much of a journal is read.
 type Extent bool
 
-// The extents. A state directory holds years of runs, and what became of most of them
-// is known: of a run of 100,000 steps the two ends, 32 KB, are read in a millisecond,
-// and all of it in seconds (BenchmarkRead).
+// The extents. A state directory holds years of runs, most of which are finished: the two
+// ends of a journal, 32 KB, are read in a millisecond; all of it, with 100,000 steps, in
+// seconds (BenchmarkRead).
 const (
 	Whole Extent = false
-	// Ends says how the run began and how far it has come, and knows neither intents
-	// nor receipts. A short journal is read whole, and so is one that doesn't begin
-	// and end as it should. Not all damage is seen.
+	// Ends reads how the run began and its status, without intents and receipts. A short
+	// journal, and one with unexpected ends, is read whole. It doesn't detect all damage.
 	Ends Extent = true
 )
 
-// endSize is how many bytes of a journal are read at each of its ends.
+// endSize is the number of bytes read at each end.
 const endSize = 1 << 14
 
-// Read reads the journal of a run. It may end anywhere, in the middle of a
-// line too: what follows the last whole line was never relied on. What is damaged
-// otherwise leaves out no more than itself, and Damage says so. The error is
-// fs.ErrNotExist where there is no run, or one that ended before it had a journal.
+// Read reads the journal of a run. It may end anywhere, also within a line: nothing depends
+// on a partial last line. Other damage affects only its own lines and is described in Damage.
+// The error is fs.ErrNotExist if there is no run or it has no journal yet.
 func Read(state, id string, of Extent) (*Run, error) {
 	p := New(state, id)
 	dir, err := statedir.OpenBelow(state, RunsName, id)
@@ -98,14 +96,13 @@ func Read(state, id string, of Extent) (*Run, error) {
 	return p, nil
 }
 
-// guessed is the beginning of a run of which only the id is known.
+// guessed returns the beginning of a run of which only the id is known.
 func guessed(id string) Begin {
 	at, _ := time.Parse(idTime, id[:min(len(id), len(idTime))])
 	return Begin{Keep: true, Time: at}
 }
 
-// readEnds reads both ends of a long journal, and reports whether they are as they
-// should be.
+// readEnds reads both ends of a long journal, and reports whether they are as expected.
 func (p *Run) readEnds(dir *statedir.Dir) bool {
 	f, err := dir.Read(FileName)
 	if err != nil {
@@ -126,7 +123,7 @@ func (p *Run) readEnds(dir *statedir.Dir) bool {
 	first, _, _ := bytes.Cut(head, []byte("\n"))
 	_, rest, _ := bytes.Cut(tail, []byte("\n"))
 	rest, whole := bytes.CutSuffix(rest, []byte("\n"))
-	before := int64(0) // the number of the line before
+	before := int64(0) // the number of the previous line
 	for i, line := range append([][]byte{first}, bytes.Split(rest, []byte("\n"))...) {
 		var s sealed
 		if !whole || !s.read(line) || i > 1 && before > 0 && s.Number != before+1 {
@@ -185,8 +182,8 @@ func (p *Run) readAll(dir *statedir.Dir) error {
 	return nil
 }
 
-// receiptsHaveIntents reports whether each receipt has its intent. An intent is on the disk before
-// anything is done for it: where it is missing, a hole is none that a crash left.
+// receiptsHaveIntents reports whether each receipt has its intent. Intents are synced before
+// the change, so if one is missing, the hole isn't from a crash.
 func (p *Run) receiptsHaveIntents() bool {
 	for target := range p.Receipts {
 		if !p.Intended(plan.Remove, target) && !p.Intended(plan.Write, target) && !p.Intended(plan.Abort, target) {
@@ -222,7 +219,7 @@ func (p *Run) take(r *Record) {
 	}
 }
 
-// Status says how far the run has come.
+// Status returns the status of the run.
 func (p *Run) Status() Status {
 	switch {
 	case p.Purged:
@@ -241,12 +238,11 @@ func (p *Run) Status() Status {
 	return Done
 }
 
-// isUnfinished reports whether the run was interrupted, or had to leave directories that may be
-// empty, and nobody has finished or undone it since. undone are the later runs
-// that were undone: what one of them has finished is open again. A run whose
-// journal is damaged is not continued: what it left is garbage at worst,
-// and never a reference to what was removed. One whose journal has no line yet has
-// changed nothing.
+// isUnfinished reports whether the run was interrupted, or left directories that may be
+// empty, and was neither finished nor undone since. undone are later runs that were undone:
+// runs that they finished are unfinished again. A run with a damaged journal isn't continued:
+// it left garbage at worst, never a reference to something removed. A run without a line in
+// its journal changed nothing.
 func (p *Run) isUnfinished(undone map[string]bool) bool {
 	if p.Damage != "" || p.Begin.Time.IsZero() {
 		return false
@@ -260,22 +256,21 @@ func (p *Run) isUnfinished(undone map[string]bool) bool {
 	return false
 }
 
-// Intended reports whether the run was about to make a change, and may have made it.
+// Intended reports whether the run has an intent for a change.
 func (p *Run) Intended(op plan.Op, key string) bool {
 	_, ok := p.indexes[plan.StepID{Op: op, Key: key}]
 	return ok
 }
 
-// RemovedFiles reports whether the run removed a file, or may have.
+// RemovedFiles reports whether the run has intents to remove files.
 func (p *Run) RemovedFiles() bool {
 	return slices.ContainsFunc(p.Intents, func(i Intent) bool {
 		return i.Op == plan.Remove && !strings.HasSuffix(i.Key, "/") && p.Receipts[i.Key].Err == ""
 	})
 }
 
-// unfinishedRuns are, of all runs, the newest first, those that nobody has finished or
-// undone since. A run that has ended has finished all before it; one that
-// was undone, or purged half-way, has not.
+// unfinishedRuns returns the unfinished runs, newest first. A run that ended has finished all
+// runs before it, unless it was undone or partly purged.
 func unfinishedRuns(all []*Run) (open []*Run) {
 	undone := map[string]bool{}
 	for _, p := range all {
@@ -292,7 +287,7 @@ func unfinishedRuns(all []*Run) (open []*Run) {
 	return open
 }
 
-// ReadUnfinished is unfinishedRuns with all that the journals say.
+// ReadUnfinished is unfinishedRuns with the whole journals.
 func ReadUnfinished(state string, all []*Run) (open []*Run, err error) {
 	for _, p := range unfinishedRuns(all) {
 		if p, err = Read(state, p.ID, Whole); err != nil {
@@ -305,26 +300,25 @@ func ReadUnfinished(state string, all []*Run) (open []*Run, err error) {
 	return open, nil
 }
 
-// sector is the least that a disk writes, and so how large a hole is at least.
+// sector is the least size of a hole.
 const sector = 512
 
-// damages are the lines of a journal that are missing or aren't what was written.
+// damages are the missing and damaged lines of a journal.
 type damages struct {
-	sealed   bool // a line with a seal was read: from then on all have one
+	sealed   bool // a sealed line was read: all later ones must be sealed
 	first    int64
-	hole     bool // what is bad at this place is zeros: what wasn't synced before a power failure
+	hole     bool // the damage at this place is zeros: lost by a power failure before a sync
 	gaps     []gap
-	declared map[Lines]bool // those that a run had noted as lost when it went on
+	declared map[Lines]bool // that a run recorded as lost when it was resumed
 }
 
-// gap is some lines that are missing, in one place.
+// gap is a range of missing lines.
 type gap struct {
 	Lines
 	hole bool
 }
 
-// bad notes that the n-th line of the file isn't what was written. It reports
-// whether that is damage for certain.
+// bad records that the n-th line of the file is damaged. It reports whether that is certain.
 func (d *damages) bad(n int64, line []byte) bool {
 	if d.first == 0 {
 		d.first = n
@@ -336,30 +330,29 @@ func (d *damages) bad(n int64, line []byte) bool {
 	return true
 }
 
-// gap notes which lines are missing before the n-th of the file, a whole one: none
-// where To is the line before From. If it is less, that line was there already.
+// gap records which lines are missing before the n-th of the file; none if To is the line
+// before From. If To is less, a line was repeated.
 func (d *damages) gap(n int64, missing Lines) {
 	switch {
 	case missing.From <= missing.To:
 		d.gaps = append(d.gaps, gap{missing, d.hole})
 	case missing.To < missing.From-1:
 		d.gaps = append(d.gaps, gap{Lines{n, n}, false})
-	case d.first > 0 && !d.hole: // something that was no line
+	case d.first > 0 && !d.hole: // something that isn't a line
 		d.gaps = append(d.gaps, gap{Lines{d.first, d.first}, false})
 	}
 	d.first, d.hole = 0, false
 }
 
-// tail notes what is bad behind the last whole line. Zeros there were never
-// relied on.
+// tail records damage after the last complete line. Nothing depends on zeros there.
 func (d *damages) tail() {
 	if d.first > 0 && !d.hole {
 		d.gaps = append(d.gaps, gap{Lines{d.first, d.first}, false})
 	}
 }
 
-// judge distinguishes holes that a crash left, in what nothing had relied on, from damage,
-// which it describes.
+// judge separates holes of a crash, on which nothing depended, from damage, which it
+// describes.
 func (d *damages) judge(synced int64) (holes []Lines, damage string) {
 	more := 0
 	for _, g := range d.gaps {
@@ -381,7 +374,7 @@ func (d *damages) judge(synced int64) (holes []Lines, damage string) {
 	return holes, damage
 }
 
-// BegunFor reports whether the run was about to do something for a step.
+// BegunFor reports whether the run has an intent for a step.
 func (p *Run) BegunFor(s *plan.Step) bool {
 	if p.Intended(s.Op, s.FullKey()) {
 		return true
@@ -394,7 +387,7 @@ func (p *Run) BegunFor(s *plan.Step) bool {
 	return false
 }
 
-// UnlinkedBlobs is how many digests lost a link to the run.
+// UnlinkedBlobs returns the number of digests whose links the run removed.
 func (p *Run) UnlinkedBlobs() int {
 	lost := map[string]bool{}
 	for _, i := range p.Intents {

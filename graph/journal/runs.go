@@ -14,26 +14,26 @@ import (
 	"regfsck/graph/plan"
 )
 
-// Status is how far a run has come.
+// Status is the status of a run.
 type Status string
 
 // The states of a run.
 const (
 	Unfinished  Status = "unfinished"  // it crashed, or is running
-	Interrupted Status = "interrupted" // it was stopped at a safe point
-	Done        Status = "done"        // it ended, whatever it had to skip
-	Undoing     Status = "undoing"     // its undo was begun and isn't finished
+	Interrupted Status = "interrupted" // it stopped at a safe point
+	Done        Status = "done"        // it ended, also with skipped steps
+	Undoing     Status = "undoing"     // its undo has begun and isn't complete
 	Undone      Status = "undone"
-	// PartlyPurged is a run of which a purge could not give up all, or was interrupted: the
-	// rest can be undone, and purged again.
+	// PartlyPurged means that a purge was interrupted or failed: the rest can be undone, or
+	// purged again.
 	PartlyPurged Status = "partly purged"
 	Purged       Status = "purged"
 )
 
-// ErrNoRun is a run that the state directory doesn't know.
+// ErrNoRun means that the state directory has no such run.
 var ErrNoRun = errors.New("no such run")
 
-// Summary is what the state directory knows of one run.
+// Summary is a summary of one run.
 type Summary struct {
 	ID          string
 	Plan        string // the plan's id
@@ -41,35 +41,34 @@ type Summary struct {
 	Target      string
 	Began       time.Time
 	Status      Status
-	Keep        bool   // what was removed was kept for an undo
-	Changed     int    // keys that were written or removed, and aborted multipart uploads; directories don't count
-	Done        int    // steps that were done, as the run's own report counts them
-	Unconfirmed int    // steps that were begun, and of which nobody has noted what became
-	Bytes       int64  // of contents, that the steps which were done removed
-	Damage      string // a clause: what is wrong with its journal, so that this isn't all of it; "" for nothing
+	Keep        bool   // what was removed is quarantined
+	Changed     int    // keys that were written or removed, and aborted multipart uploads; without directories
+	Done        int    // steps that were done, as counted by the run's report
+	Unconfirmed int    // steps with intents but without receipts
+	Bytes       int64  // of content that done steps removed
+	Damage      string // what is wrong with its journal, a clause, so that the summary is incomplete; "" for nothing
 }
 
-// CanUndo reports whether there is something to undo, and a way to.
+// CanUndo reports whether there is something to undo.
 func (r Summary) CanUndo() bool { return r.Keep && r.Status != Undone && r.Status != Purged }
 
-// lag is how far the times of a disk may be behind the clock: FAT keeps even
-// seconds only, and a kernel takes the time of its last tick.
+// lag is how far file times may be behind the clock: FAT has even seconds only, and a kernel
+// uses the time of its last tick.
 const lag = 3 * time.Second
 
-// UnfinishedSince returns since when directories have been emptied by runs that were
-// interrupted and that nobody has finished since, as the times of a disk may tell; zero if
-// there is no such run.
+// UnfinishedSince returns since when interrupted runs have emptied directories, by file
+// times; zero if there is no such run.
 func UnfinishedSince(state string) (since time.Time, err error) {
 	all, err := ReadAll(state, Ends)
 	for _, p := range unfinishedRuns(all) {
-		if ended := p.Status() == Done && p.End.By == ""; !ended { // of directories that it could not remove the next run knows
+		if ended := p.Status() == Done && p.End.By == ""; !ended { // the next run finds directories that it could not remove
 			since = p.Begin.Time.Add(-lag)
 		}
 	}
 	return since, err
 }
 
-// ReadAll reads the journals of all runs, the newest first.
+// ReadAll reads the journals of all runs, newest first.
 func ReadAll(state string, of Extent) ([]*Run, error) {
 	dir, err := statedir.OpenBelow(state, RunsName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +84,7 @@ func ReadAll(state string, of Extent) ([]*Run, error) {
 	}
 	var all []*Run
 	for _, e := range entries {
-		if !e.IsDir() && e.Type() != fs.ModeSymlink { // no run's; of a link, reading it says that it is one
+		if !e.IsDir() && e.Type() != fs.ModeSymlink { // not a run; reading a symbolic link reports it
 			continue
 		}
 		p, err := Read(state, e.Name(), of)
@@ -103,7 +102,7 @@ func ReadAll(state string, of Extent) ([]*Run, error) {
 	return all, nil
 }
 
-// Find reads the journal of the run of an id.
+// Find reads the journal of a run.
 func Find(state, id string) (*Run, error) {
 	p, err := Read(state, id, Whole)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,8 +111,7 @@ func Find(state, id string) (*Run, error) {
 	return p, err
 }
 
-// Summaries lists the runs that a state directory knows, the newest first. Where there
-// is no such directory there are none.
+// Summaries returns the runs of a state directory, newest first; none if it doesn't exist.
 func Summaries(state string) ([]Summary, error) {
 	all, err := ReadAll(state, Whole)
 	var runs []Summary
@@ -123,11 +121,11 @@ func Summaries(state string) ([]Summary, error) {
 	return runs, err
 }
 
-// Summary sums the run up, as far as its journal says.
+// Summary summarizes the run, by its journal.
 func (p *Run) Summary() Summary { return p.SummaryWith(nil) }
 
-// SummaryWith is Summary, where made reports whether a change was made of which the
-// journal has no receipt; nil knows nothing of them.
+// SummaryWith is Summary; made reports whether a change without a receipt was made; nil if
+// unknown.
 func (p *Run) SummaryWith(made func(*Intent) bool) Summary {
 	r := Summary{
 		ID: p.ID, Plan: p.Begin.Plan, Command: p.Begin.Command, Target: p.Begin.Target,
@@ -160,8 +158,7 @@ func (p *Run) SummaryWith(made func(*Intent) bool) Summary {
 	return r
 }
 
-// progress is how far a change, or the step that it is a part of, has come: of a
-// step, the worst of its changes.
+// progress is how far a change has come; of a step, the least of its changes.
 type progress uint8
 
 const (
@@ -170,7 +167,7 @@ const (
 	progressNotDone
 )
 
-// became returns what became of a change.
+// became returns the progress of a change.
 func (p *Run) became(i *Intent, made func(*Intent) bool) progress {
 	switch r, noted := p.Receipts[i.FullKey()]; {
 	case noted && r.Err == "":
@@ -185,12 +182,12 @@ func (p *Run) became(i *Intent, made func(*Intent) bool) progress {
 	return progressNotDone
 }
 
-// Rebuilt is when a link was written by a run, and the time of what it was made
-// from, both in whole seconds, the first rounded up as a scan does.
+// Rebuilt is when a run wrote a link, and the time of its origin, in whole seconds, Written
+// rounded up as in a scan.
 type Rebuilt struct{ Written, From time.Time }
 
-// RebuiltLinks returns the links that runs have rebuilt, by key: the last time of each.
-// A store that can't set a file's time shows them as new.
+// RebuiltLinks returns the links that runs have rebuilt, by key, the last time of each. A
+// store that can't set times shows them as new.
 func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 	all, err := ReadAll(state, Whole)
 	if err != nil {
@@ -212,10 +209,9 @@ func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 	return links, nil
 }
 
-// RemovedKeys returns which keys runs since a time have removed, and not put back, as
-// their journals say; nil for none. A key that none has removed may be among them
-// by chance: it has to be rechecked, and doesn't count as removed. What can't be read
-// is left out.
+// RemovedKeys returns a function that reports whether a run since a time removed a key and it
+// wasn't restored, by the journals; nil if there is none. It may return true for other keys
+// by chance, so the key must be rechecked. Journals that can't be read are ignored.
 func RemovedKeys(state string, since time.Time) func(key string) bool {
 	all, _ := ReadAll(state, Ends)
 	seed, removed := maphash.MakeSeed(), map[uint64]bool{}

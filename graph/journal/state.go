@@ -17,25 +17,25 @@ const (
 	RunsName = "runs"
 	FileName = "journal.jsonl"
 	PlanName = "plan.jsonl"
-	keptName = "kept" // the quarantine of a driver that has it beside the journal
+	keptName = "kept" // the quarantine of a driver that keeps it beside the journal
 )
 
 // Dir returns the directory of a run.
 func Dir(state, id string) string { return filepath.Join(state, RunsName, id) }
 
-// NewID makes up the id of a run that begins now. Ids sort by time.
+// NewID returns an id for a run that begins now. Ids sort by time.
 func NewID(now time.Time) string {
 	var b [3]byte
 	rand.Read(b[:])
 	return now.UTC().Format(idTime) + "-" + hex.EncodeToString(b[:])
 }
 
-// idTime is how an id begins.
+// idTime is the format of the beginning of an id.
 const idTime = "20060102-150405"
 
-// Create makes the directory of a new run, if it isn't there yet, and writes the plan
-// into it that the run carries out. setOwner is done with each directory that is made, and
-// with the plan's file before it is written.
+// Create creates the directory of a new run, unless it exists, and writes its plan there.
+// give is called with each directory that is created, and with the plan's file before it is
+// written.
 func Create(state, id string, p *plan.Plan, h plan.Header, setOwner func(*os.File) error) error {
 	dir, err := statedir.Make(state, setOwner, RunsName, id)
 	if err != nil {
@@ -56,8 +56,8 @@ func Create(state, id string, p *plan.Plan, h plan.Header, setOwner func(*os.Fil
 	return err
 }
 
-// OpenPlan opens a plan file. One that stands beside a run's journal is opened as all
-// in a state directory is: no name there is followed.
+// OpenPlan opens a plan file. One beside a run's journal is opened without following symbolic
+// links.
 func OpenPlan(path string) (*os.File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

@@ -16,32 +16,32 @@ import (
 	"regfsck/graph/finding"
 )
 
-// Schema names the form of a plan file.
+// Schema is the name and version of the format of plan files.
 const Schema = "regfsck.plan/1"
 
-// Header is a plan file's first line: what the plan was made for and how, so
-// that it can be made again and compared.
+// Header is the first line of a plan file: what the plan was made for and how, so that it can
+// be made again and compared.
 type Header struct {
 	Schema    string    `json:"schema"`
-	Tool      string    `json:"tool"`    // the version that wrote it
+	Tool      string    `json:"tool"`    // its version
 	Command   string    `json:"command"` // "fix" or "rm"
 	Target    string    `json:"target"`
 	Made      time.Time `json:"made"`
-	Grace     string    `json:"grace"`   // durations as Go writes them
+	Grace     string    `json:"grace"`   // durations in Go's notation
 	Uploads   string    `json:"uploads"` // --uploads-older-than
 	Untagged  bool      `json:"untagged,omitempty"`
 	Thorough  bool      `json:"thorough,omitempty"`
 	Verify    string    `json:"verify,omitempty"`
-	Off       []string  `json:"left,omitempty"`      // ids that nothing is done about
-	OnRequest []string  `json:"also,omitempty"`      // ids that are cured on request
-	From      []string  `json:"from,omitempty"`      // the sources, in the order in which they are asked
-	FromAll   bool      `json:"from_all,omitempty"`  // what no tag is known to need is copied too
-	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags come back; none for all
-	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: where registries among them have a repository under another name
-	Until     time.Time `json:"until,omitzero"`      // when what says which images are in use is too old to go by; zero where nothing says it
+	Off       []string  `json:"left,omitempty"`      // ids that are not fixed
+	OnRequest []string  `json:"also,omitempty"`      // ids that are fixed on request
+	From      []string  `json:"from,omitempty"`      // the sources in order
+	FromAll   bool      `json:"from_all,omitempty"`  // copy also what no tag is known to need
+	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags are copied; none for all
+	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: other names of repositories in registries among the sources
+	Until     time.Time `json:"until,omitzero"`      // when the lists or logs of images in use expire; zero for none
 }
 
-// footer is a plan file's last line.
+// footer is the last line of a plan file.
 type footer struct {
 	Steps  int    `json:"steps"`
 	Bytes  int64  `json:"bytes"`
@@ -49,11 +49,11 @@ type footer struct {
 	Digest string `json:"sha256"` // of all bytes before this line
 }
 
-// ErrEdited is a plan file that isn't as it was written.
+// ErrEdited means that a plan file was changed or is incomplete.
 var ErrEdited = errors.New("the plan was edited, or is cut short")
 
-// ID names a plan by its steps alone: twelve hex digits of their hash. The same
-// steps have the same ID wherever and whenever they were planned.
+// ID returns the plan's id: twelve hex digits of the hash of its steps. Equal steps have
+// equal ids.
 func (p *Plan) ID() string {
 	h := sha256.New()
 	var line []byte
@@ -66,7 +66,7 @@ func (p *Plan) ID() string {
 
 func idOf(steps hash.Hash) string { return hex.EncodeToString(steps.Sum(nil)[:6]) }
 
-// Bytes returns the bytes that all removals of the plan remove.
+// Bytes returns the bytes that the plan removes.
 func (p *Plan) Bytes() (n int64) {
 	for i := range p.Steps {
 		if p.Steps[i].Op == Remove {
@@ -76,8 +76,8 @@ func (p *Plan) Bytes() (n int64) {
 	return n
 }
 
-// Save writes a plan file: JSON lines, a header, a step each, and a closing
-// line with the digest of all before it.
+// Save writes a plan file: JSON lines with a header, the steps, and a footer with the digest
+// of all before it.
 func (p *Plan) Save(w io.Writer, h Header) error {
 	h.Schema = Schema
 	sum := sha256.New()
@@ -102,9 +102,8 @@ func (p *Plan) Save(w io.Writer, h Header) error {
 	return buf.Flush()
 }
 
-// Load reads a plan file back and checks that it is whole and as it was
-// written; if not, the error is ErrEdited. A plan of another version whose kinds of
-// findings this one doesn't know is finding.ErrUnknown.
+// Load reads a plan file and verifies it; if it was changed, the error is ErrEdited. A plan
+// with kinds of findings of another version is finding.ErrUnknown.
 func Load(r io.Reader) (*Plan, Header, error) {
 	var h Header
 	all, err := io.ReadAll(r)
@@ -143,8 +142,7 @@ func Load(r io.Reader) (*Plan, Header, error) {
 	return p, h, nil
 }
 
-// schemaOf returns the form of a document that begins with its name, "" if there is
-// none.
+// schemaOf returns the schema name at the beginning of a document, "" for none.
 func schemaOf(doc []byte) string {
 	d := json.NewDecoder(bytes.NewReader(doc))
 	for _, want := range []json.Token{json.Delim('{'), "schema"} {
@@ -157,7 +155,7 @@ func schemaOf(doc []byte) string {
 	return text
 }
 
-// strict decodes one line that must hold nothing else.
+// strict decodes a line of exactly one JSON value without unknown fields.
 func strict(line []byte, to any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
@@ -170,9 +168,8 @@ func strict(line []byte, to any) error {
 	return nil
 }
 
-// appendJSON appends the step as encoding/json writes it, in about half the time and
-// without an allocation (BenchmarkStep): a plan has a line for each blob that is
-// removed, and its id is their hash.
+// appendJSON appends the step as encoding/json does, in half the time and without allocations
+// (BenchmarkStep): a plan has a line for each removed blob, and its id is their hash.
 func (s *Step) appendJSON(b []byte) []byte {
 	b = AppendField(b, `{"op":`, string(s.Op))
 	b = AppendField(b, `,"kind":`, string(s.Kind))
@@ -195,8 +192,7 @@ func (s *Step) appendJSON(b []byte) []byte {
 	return append(b, '}')
 }
 
-// AppendField appends a name, with all that stands before its value, and a
-// string as JSON.
+// AppendField appends a name, with the characters before its value, and a string as JSON.
 func AppendField(b []byte, name, value string) []byte {
 	b = append(b, name...)
 	for i := range len(value) {
@@ -210,7 +206,7 @@ func AppendField(b []byte, name, value string) []byte {
 	return append(b, '"')
 }
 
-// AppendText is AppendField, but for an empty string, which it leaves out.
+// AppendText is AppendField, except that it omits an empty string.
 func AppendText(b []byte, name, value string) []byte {
 	if value == "" {
 		return b
@@ -218,7 +214,7 @@ func AppendText(b []byte, name, value string) []byte {
 	return AppendField(b, name, value)
 }
 
-// AppendNumber appends a name and a number, but for 0, which it leaves out.
+// AppendNumber appends a name and a number, except 0.
 func AppendNumber(b []byte, name string, value int64) []byte {
 	if value == 0 {
 		return b
@@ -226,7 +222,7 @@ func AppendNumber(b []byte, name string, value int64) []byte {
 	return strconv.AppendInt(append(b, name...), value, 10)
 }
 
-// AppendTrue appends a name and true, and leaves false out.
+// AppendTrue appends a name and true, except for false.
 func AppendTrue(b []byte, name string, value bool) []byte {
 	if !value {
 		return b

@@ -1,11 +1,10 @@
-// Package plan turns what a judgement found into ordered steps, and writes
-// steps to files and reads them back. It touches no store.
+// Package plan converts findings to ordered steps, and reads and writes plan files. It
+// accesses no store.
 //
-// A plan is data: what was shown to a person is, step by step, what is carried
-// out. Each step says what is to be done to which key, why, and what must be
-// true of the key at that moment; where that isn't so any more, the step is
-// skipped. Steps come in an order in which an interruption leaves garbage and
-// never a reference to something that was removed.
+// A plan is data: exactly the steps that were shown are carried out. Each step has a change,
+// its key, the reason, and a precondition; if that doesn't hold any more, the step is
+// skipped. Steps are in an order in which an interruption leaves garbage and never a
+// reference to something removed.
 package plan
 
 import (
@@ -22,84 +21,83 @@ import (
 	"regfsck/graph/gc"
 )
 
-// Op is what a step does.
+// Op is a step's operation.
 type Op string
 
 // The operations.
 const (
-	Write  Op = "write"  // a file is written, in place of what is there
+	Write  Op = "write"  // a file is written or replaced
 	Remove Op = "remove" // a file, or an upload's directory with its files, is removed
-	Abort  Op = "abort"  // a multipart upload is aborted; what is at its key is not touched
+	Abort  Op = "abort"  // a multipart upload is aborted; the object at its key isn't changed
 )
 
-// Kind is what a step does it to.
+// Kind is the kind of object that a step changes.
 type Kind string
 
-// The kinds, in the order in which steps are carried out.
+// The kinds, in the order of execution.
 const (
-	HealedBlob   Kind = "blob-healed"   // copied from a source, and proven by its digest
-	RebuiltBlob  Kind = "blob-rebuilt"  // written, from what its digest proves
-	Rebuilt      Kind = "link"          // written, whatever link it is
-	FoundHistory Kind = "found-history" // written, for a tag that a lost image gets
-	FoundTag     Kind = "found-tag"     // and that tag's current link, once all that it needs is there
-	TagHistory   Kind = "tag-history"   // the entries of a tag that is removed, and stale ones
-	Tag          Kind = "tag"           // a tag's current link, or its directory where it has none
-	ReferrerTag  Kind = "referrer-tag"  // likewise of a referrers tag that is removed with its subject
-	RevisionLink Kind = "revision-link" // and what lies with it: legacy signatures
+	HealedBlob   Kind = "blob-healed"   // copied from a source and verified
+	RebuiltBlob  Kind = "blob-rebuilt"  // written from proven bytes
+	Rebuilt      Kind = "link"          // any link that is written
+	FoundHistory Kind = "found-history" // written for a lost image's tag
+	FoundTag     Kind = "found-tag"     // likewise, the current link, after all that it needs
+	TagHistory   Kind = "tag-history"   // history entries of removed tags, and stale ones
+	Tag          Kind = "tag"           // a tag's current link, or its directory without one
+	ReferrerTag  Kind = "referrer-tag"  // likewise, a referrers tag that is removed with its subject
+	RevisionLink Kind = "revision-link" // also legacy signatures
 	LayerLink    Kind = "layer-link"
-	Upload       Kind = "upload" // and temporary files, multipart uploads, a cache's state
+	Upload       Kind = "upload" // also temporary files, multipart uploads, and a cache's state
 	Blob         Kind = "blob"
 	Directory    Kind = "folder" // a stored format
 )
 
 var kinds = []Kind{HealedBlob, RebuiltBlob, Rebuilt, FoundHistory, FoundTag, TagHistory, Tag, ReferrerTag, RevisionLink, LayerLink, Upload, Blob, Directory}
 
-// Writes reports whether it is what steps write.
+// Writes reports whether steps of the kind write.
 func (k Kind) Writes() bool { return k.Stage() <= FoundTag.Stage() }
 
 // IsTag reports whether it is a tag's current link.
 func (k Kind) IsTag() bool { return k == Tag || k == ReferrerTag }
 
-// Stage returns the rank of a kind: between steps of different ranks there is a
-// barrier.
+// Stage returns the rank of a kind. There is a barrier between ranks.
 func (k Kind) Stage() int { return slices.Index(kinds, k) }
 
 // Step is one change.
 type Step struct {
 	Op         Op           `json:"op"`
 	Kind       Kind         `json:"kind"`
-	Key        string       `json:"key"` // directories end in a slash
+	Key        string       `json:"key"` // directories end with a slash
 	Finding    finding.Kind `json:"finding"`
 	Repository string       `json:"repository,omitempty"`
 	Tag        string       `json:"tag,omitempty"`
 	Digest     string       `json:"digest,omitempty"`
-	Bytes      int64        `json:"bytes,omitempty"` // what a removal removes, or a copy from a source copies
+	Bytes      int64        `json:"bytes,omitempty"` // that a removal removes, or a copy copies
 	Reason     string       `json:"reason,omitempty"`
-	Upload     string       `json:"upload,omitempty"` // of an abort: which of the multipart uploads at Key
-	From       string       `json:"from,omitempty"`   // of a HealedBlob: the source to ask first
+	Upload     string       `json:"upload,omitempty"` // of an abort: the id of the multipart upload at Key
+	From       string       `json:"from,omitempty"`   // of a HealedBlob: the preferred source
 
-	// What must be so at the time of the step.
-	Absent   bool  `json:"absent,omitempty"`   // there is nothing under Key
-	Content  Text  `json:"content,omitempty"`  // of a link, exactly; checked where it isn't Absent and Kind is a link's
-	Size     int64 `json:"size,omitempty"`     // of anything else
+	// The precondition.
+	Absent   bool  `json:"absent,omitempty"`   // there is nothing at Key
+	Content  Text  `json:"content,omitempty"`  // of a link, exact; checked unless Absent, if Kind is a link's
+	Size     int64 `json:"size,omitempty"`     // of other objects
 	Modified int64 `json:"modified,omitempty"` // of anything else, and when a tag or revision was last pushed: whole seconds since 1970, rounded up; of an upload its newest file's, of a multipart upload when it began
 	Corrupt  bool  `json:"corrupt,omitempty"`  // its bytes don't hash to its digest
 
-	// What a write writes.
-	Body Text  `json:"body,omitempty"` // of a blob nothing but what hashes to its digest
-	Time int64 `json:"time,omitempty"` // seconds since 1970; 0 means the time of the write
+	// What to write.
+	Body Text  `json:"body,omitempty"` // of a blob, only bytes that hash to the digest
+	Time int64 `json:"time,omitempty"` // seconds since 1970; 0 is the time of the write
 }
 
-// Text is the bytes of a link, or of a small blob. In JSON it is a string, or, where the bytes are
-// no UTF-8, their base64 behind "base64:".
+// Text is the content of a link or small blob. In JSON it is a string or, if it isn't UTF-8,
+// "base64:" and its base64.
 type Text string
 
 const inBase64 = "base64:"
 
-// MarshalJSON writes the bytes so that none is lost.
+// MarshalJSON encodes the bytes without loss.
 func (t Text) MarshalJSON() ([]byte, error) { return json.Marshal(t.Coded()) }
 
-// Coded returns the bytes as JSON's string holds them.
+// Coded returns the string that JSON has.
 func (t Text) Coded() string {
 	if !utf8.ValidString(string(t)) || strings.HasPrefix(string(t), inBase64) {
 		return inBase64 + base64.StdEncoding.EncodeToString([]byte(t))
@@ -107,7 +105,7 @@ func (t Text) Coded() string {
 	return string(t)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote.
+// UnmarshalJSON decodes the result of MarshalJSON.
 func (t *Text) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -122,12 +120,12 @@ func (t *Text) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// TakesAway reports whether the step removes something or writes over it, so that
-// only what is kept for an undo can bring it back. An abort can't be undone at all.
+// TakesAway reports whether the step removes or replaces something, which only a quarantine
+// can restore. An abort can't be undone.
 func (s *Step) TakesAway() bool { return s.Op == Remove || s.Op == Write && !s.Absent }
 
-// FullKey names what a step is about, unlike all else that a plan may be about: a
-// file or directory by its key, and of the multipart uploads at a key one, upload.
+// FullKey returns a key that is unique to the object of a step: the key of a file or
+// directory, with the id of a multipart upload.
 func FullKey(key, upload string) string {
 	if upload == "" {
 		return key
@@ -135,7 +133,7 @@ func FullKey(key, upload string) string {
 	return key + "\x00" + upload
 }
 
-// FullKey is Target of what the step is about.
+// FullKey returns the full key of the step's object.
 func (s *Step) FullKey() string { return FullKey(s.Key, s.Upload) }
 
 // StepID identifies a step of a plan.
@@ -156,16 +154,15 @@ func (s *Step) IsLink() bool {
 	return false
 }
 
-// Plan is steps in their order.
+// Plan is an ordered list of steps.
 type Plan struct {
 	Steps []Step
 }
 
-// New makes the plan of what a judgement under the policy found: all cures that
-// need no request, and those of also. The judgement must have been made with
-// the same policy. What is in grace, what can't be cured, and names that a plan file
-// can't hold are left alone. Under a removal nothing is cured but the garbage that
-// it makes, and where something is denied there are no steps.
+// New makes the plan of a check's result: all cures that need no request, and those with one.
+// The check must have had the same policy. Garbage in grace, findings without a cure, and
+// names that a plan file can't hold are left out. Under a removal, only its garbage is fixed,
+// and with rejections there are no steps.
 func New(r *check.Result, p gc.Policy) *Plan {
 	plan := &Plan{}
 	if len(r.Rejected) > 0 {
@@ -188,13 +185,13 @@ func New(r *check.Result, p gc.Policy) *Plan {
 	return plan
 }
 
-// TakesAway reports whether any step does. Where none does, nothing has to be kept
-// for an undo: what was written is removed again.
+// TakesAway reports whether any step does. If none does, nothing must be quarantined: an undo
+// removes what was written.
 func (p *Plan) TakesAway() bool {
 	return slices.ContainsFunc(p.Steps, func(s Step) bool { return s.TakesAway() })
 }
 
-// removedKeys returns the keys that are removed: nothing is written there before.
+// removedKeys returns the keys that are removed: nothing is written there.
 func (p *Plan) removedKeys() map[string]bool {
 	keys := map[string]bool{}
 	for i := range p.Steps {
@@ -205,8 +202,7 @@ func (p *Plan) removedKeys() map[string]bool {
 	return keys
 }
 
-// writtenDirectories are the directories on the way to what is written: empty as they may be,
-// they aren't removed.
+// writtenDirectories returns the parents of written keys: they aren't removed, even if empty.
 func (p *Plan) writtenDirectories() map[string]bool {
 	dirs := map[string]bool{}
 	for i := range p.Steps {
@@ -220,9 +216,8 @@ func (p *Plan) writtenDirectories() map[string]bool {
 	return dirs
 }
 
-// Removal returns what the plan removes as a removal that has a plan, so that it can be
-// judged again: exactly this is removed, where it still may be. It is for plans
-// that were made under a removal.
+// Removal returns the removal with this plan, to judge it again: exactly its keys are
+// removed, if they still may be. The plan must have been made under a removal.
 func (p *Plan) Removal() *gc.Removal {
 	r := &gc.Removal{Repositories: map[string]string{}, Planned: make(map[string]finding.Kind, len(p.Steps))}
 	for i := range p.Steps {

@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// steps are what cures a finding; asked says that its request has been made.
+// steps returns the steps that fix a finding; asked means that it was requested.
 func steps(f *finding.Finding, asked bool) []Step {
 	switch f.Cure {
 	case finding.CureRebuild:
@@ -54,7 +54,7 @@ func step(f *finding.Finding, op Op, kind Kind, key string) Step {
 	}
 }
 
-// unix is a time in seconds since 1970; 0 for the zero time.
+// unix returns a time in seconds since 1970; 0 for the zero time.
 func unix(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -62,7 +62,7 @@ func unix(t time.Time) int64 {
 	return t.Unix()
 }
 
-// write writes a link as it should be, with the time of what it is made from.
+// write writes the right content of a link, with the time of its origin.
 func write(f *finding.Finding) Step {
 	key := f.Path
 	if f.Kind == finding.TagWithoutCurrent {
@@ -74,7 +74,7 @@ func write(f *finding.Finding) Step {
 	return s
 }
 
-// restoreTag writes the links that an image lacks which comes back, and those of its tag.
+// restoreTag writes the missing links of an image that is restored, and those of its tag.
 func restoreTag(f *finding.Finding) (all []Step) {
 	for _, l := range f.Found {
 		kind := Rebuilt
@@ -92,7 +92,7 @@ func restoreTag(f *finding.Finding) (all []Step) {
 	return all
 }
 
-// writeBlob writes a blob whose bytes are proven, in place of corrupt ones perhaps.
+// writeBlob writes a blob with proven bytes, or replaces a corrupt one.
 func writeBlob(f *finding.Finding) Step {
 	s := remove(f, RebuiltBlob)
 	s.Op, s.Bytes, s.Body = Write, 0, Text(f.Blob.Body)
@@ -101,8 +101,8 @@ func writeBlob(f *finding.Finding) Step {
 	return s
 }
 
-// healBlob copies a blob from a source, in place of corrupt bytes perhaps. It belongs to
-// no repository, whichever of them was seen to lack it.
+// healBlob copies a blob from a source, or replaces a corrupt one. The step is of no
+// repository.
 func healBlob(f *finding.Finding) Step {
 	d, _ := layout.ParseAnyDigest(f.Digest)
 	s := step(f, Write, HealedBlob, d.BlobKey())
@@ -117,7 +117,7 @@ func healBlob(f *finding.Finding) Step {
 	return s
 }
 
-// remove removes a file that is no link.
+// remove removes a file that isn't a link.
 func remove(f *finding.Finding, kind Kind) Step {
 	s := step(f, Remove, kind, f.Path)
 	s.Bytes, s.Size = f.Bytes, f.Bytes
@@ -125,7 +125,7 @@ func remove(f *finding.Finding, kind Kind) Step {
 	return s
 }
 
-// abort gives up a multipart upload.
+// abort aborts a multipart upload.
 func abort(f *finding.Finding) Step {
 	s := step(f, Abort, Upload, f.Path)
 	s.Upload = f.Upload
@@ -140,16 +140,16 @@ func unlink(f *finding.Finding, kind Kind, key, content string) Step {
 	return s
 }
 
-// unlinkPushed is unlink for what a name or a rule removes, though nothing is wrong with
-// it. A push of the very same writes its link again, and nobody asked to remove that.
+// unlinkPushed is unlink for a link without fault that is removed on request or by a rule. A
+// repeated push writes the link again, and that one must be kept.
 func unlinkPushed(f *finding.Finding, kind Kind, key string) Step {
 	s := unlink(f, kind, key, f.Link.Stored)
 	s.Modified = unix(f.Modified)
 	return s
 }
 
-// removeOnRequest removes what only a person may decide to give up: a revision
-// link to nothing, or a tag with its history.
+// removeOnRequest removes what needs a person's decision: a revision link without a blob, or
+// a tag with its history.
 func removeOnRequest(f *finding.Finding) []Step {
 	if f.Kind == finding.ManifestMissing {
 		return []Step{unlink(f, RevisionLink, f.Path, f.Link.Stored)}
@@ -157,8 +157,8 @@ func removeOnRequest(f *finding.Finding) []Step {
 	return removeTag(f)
 }
 
-// removeTag removes a tag with its history. Where it has no current link its directory is
-// removed, but not of a repository that is removed with all its own directories.
+// removeTag removes a tag with its history. Without a current link, its directory is removed,
+// unless the whole repository is.
 func removeTag(f *finding.Finding) (all []Step) {
 	for _, h := range f.Link.History {
 		all = append(all, unlink(f, TagHistory, h.Path, h.Stored))
@@ -212,7 +212,7 @@ func ownDirectories(f *finding.Finding) (all []Step) {
 	return all
 }
 
-// partOfRepository removes a part of a repository that is removed as a whole.
+// partOfRepository removes a part of a removed repository.
 func partOfRepository(f *finding.Finding) []Step {
 	key, err := layout.Parse(f.Path)
 	switch {
@@ -222,7 +222,7 @@ func partOfRepository(f *finding.Finding) []Step {
 		return []Step{unlinkPushed(f, RevisionLink, f.Path)}
 	case err == nil && (key.Kind == layout.LayerLink || key.Kind == layout.Tarsum):
 		return []Step{unlink(f, LayerLink, f.Path, f.Link.Stored)}
-	case err == nil: // a temporary file, or a legacy signature
+	case err == nil: // a temporary file or legacy signature
 		return []Step{remove(f, Upload)}
 	case len(f.Directories) > 0:
 		return ownDirectories(f)
@@ -234,10 +234,9 @@ func partOfRepository(f *finding.Finding) []Step {
 	return nil
 }
 
-// Object names the object that a step is a part of, for counts: a tag with its history
-// is one, a repository that is removed is, whatever is in it, and so is an image
-// that is brought back with its tag and links. Of any other step it is what the step
-// is about.
+// Object returns the object that a step counts for: a tag with its history, a removed
+// repository, or a restored image with its links. For other steps it is the step's own
+// object.
 func (s *Step) Object() string {
 	ofRepository := s.Finding.TakesRepository()
 	ofTag := s.Op == Remove && s.takesTag()
@@ -257,7 +256,7 @@ func (s *Step) Object() string {
 	return s.FullKey()
 }
 
-// takesTag reports whether the step removes a tag, or a part of its history with it.
+// takesTag reports whether the step removes a tag, or a history entry with it.
 func (s *Step) takesTag() bool {
 	switch s.Kind {
 	case Tag, ReferrerTag:
@@ -270,7 +269,7 @@ func (s *Step) takesTag() bool {
 	return false
 }
 
-// repositoryAndTag returns the repository and the tag that the step's key is of, "" for none.
+// repositoryAndTag returns the repository and tag of the step's key, "" for none.
 func (s *Step) repositoryAndTag() (repository, tag string) {
 	if s.Tag != "" {
 		return s.Repository, s.Tag
@@ -282,8 +281,7 @@ func (s *Step) repositoryAndTag() (repository, tag string) {
 	return cmp.Or(dir.Repository, s.Repository), dir.Tag
 }
 
-// Locate fills in the repository and the tag that the step's key is of, where the step
-// names none.
+// Locate sets the repository and tag from the step's key, if they are empty.
 func (s *Step) Locate() {
 	repository, tag := s.repositoryAndTag()
 	s.Repository = cmp.Or(s.Repository, repository)
@@ -292,21 +290,20 @@ func (s *Step) Locate() {
 	}
 }
 
-// Totals are how many objects of each kind a plan removes. Reports and guards both use
-// them.
+// Totals are the numbers of objects that a plan removes. Reports and guards use them.
 type Totals struct {
 	Blobs        int   `json:"blobs"`
-	Bytes        int64 `json:"bytes"` // of all that is removed
+	Bytes        int64 `json:"bytes"` // of all removals
 	Manifests    int   `json:"manifests"`
-	Tags         int   `json:"tags"` // each once, whatever history it has
+	Tags         int   `json:"tags"` // each once, with its history
 	LayerLinks   int   `json:"layer_links"`
-	Repositories int   `json:"repositories"` // that leave the catalog
-	Aborts       int   `json:"aborts"`       // of multipart uploads; Bytes has nothing of theirs
-	BlobBytes    int64 `json:"-"`            // of the blobs among Bytes
+	Repositories int   `json:"repositories"` // that are removed from the catalog
+	Aborts       int   `json:"aborts"`       // of multipart uploads, whose bytes aren't in Bytes
+	BlobBytes    int64 `json:"-"`            // of the blobs in Bytes
 }
 
-// Totals counts what the plan removes. A repository leaves the catalog with its
-// _manifests or its _layers directory.
+// Totals counts what the plan removes. A repository is removed from the catalog with its
+// _manifests or _layers directory.
 func (p *Plan) Totals() (n Totals) {
 	repositories, tags := map[string]bool{}, map[string]bool{}
 	for i := range p.Steps {

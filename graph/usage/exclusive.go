@@ -133,7 +133,7 @@ func (f *flow) untagged(later *flow) (ids []uint32) {
 	return ids
 }
 
-func (f *flow) pinned() bool { return f.m.Users.AllStays(f.m.RepoID[f.r.Name]) }
+func (f *flow) pinned() bool { return f.m.Users.KeepsAll(f.m.RepoID[f.r.Name]) }
 
 // addBadLinks adds edges from the root to the digests in mismatched links.
 func (f *flow) addBadLinks() {

@@ -263,7 +263,7 @@ func (p *paths) alone(hold Hold, tag string) bool {
 // untagged follows the kept revisions that no tag leads to. One that another of them leads to
 // is on that one's path.
 func (p *paths) untagged() (more bool) {
-	all := !p.m.Untagged || p.m.Users.AllStays(p.ri)
+	all := !p.m.Untagged || p.m.Users.KeepsAll(p.ri)
 	var ids []uint32
 	for v := range p.r.Manifests() {
 		stays := all || p.m.RevisionInGrace(v) || p.m.UnclearSubject(v.ID)
