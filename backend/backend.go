@@ -22,7 +22,10 @@ import (
 type Hint struct {
 	Name     string // the file expected in each child directory ("link", "data"); "" for none
 	Read     int    // how many bytes of it to return, at most, in Item.Body; 0 for none
-	Siblings bool   // list other files in the child too; else they may be left out
+	Siblings Siblings
+
+	// Usual is what a child without Name usually contains: see Usual. Read is for its File.
+	Usual Usual
 
 	// Content followed by the child's name ("sha256:…") is what a valid file holds. A
 	// driver that can prove that a file holds this sets Item.Body without reading it;
@@ -32,6 +35,23 @@ type Hint struct {
 	// a driver may try that first.
 	Repeated bool
 }
+
+// Siblings says which other entries of a child are listed beside the expected file.
+type Siblings uint8
+
+// The degrees of Siblings.
+const (
+	SiblingsOptional   Siblings = iota // any may be left out
+	SiblingDirectories                 // all directories; files may be left out
+	SiblingsAll                        // all
+)
+
+// Usual is what a child directory usually contains: one file and one directory, two levels
+// below the child, in two different directories: "current/link" and "index/sha256". A driver
+// that can prove that there is no other directory in the child, nor in the one above
+// Directory, may read File and list Directory without listing the child. Files beside
+// them may then be left out. The zero Usual expects nothing.
+type Usual struct{ File, Directory string }
 
 // HintFunc returns the Hint for the children of dir, a key without a trailing slash. It is
 // called once for each listed directory, and again if another took its place meanwhile,

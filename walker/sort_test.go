@@ -3,11 +3,16 @@ package walker_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"regfsck/backend"
+	"regfsck/backend/file"
 	"regfsck/fixtures"
 	"regfsck/walker"
 	"regfsck/walker/layout"
@@ -132,6 +137,45 @@ func TestEveryFileIsDeliveredOnce(t *testing.T) {
 	}
 	if n != len(b.Keys()) {
 		t.Errorf("%d things were handed over, the store has %d files", n, len(b.Keys()))
+	}
+}
+
+// A foreign link beside a tag's history, or a directory beside a revision's link, hides
+// nothing, in any store.
+func TestForeignFilesHideNoLinks(t *testing.T) {
+	d, old := layout.Sum([]byte("new")), layout.Sum([]byte("old"))
+	files := map[string]string{
+		layout.CurrentKey("a", "t"): d.String(), layout.HistoryKey("a", "t", d): d.String(), layout.HistoryKey("a", "t", old): old.String(),
+		"docker/registry/v2/repositories/a/_manifests/tags/t/index/link":                                    d.String(),
+		layout.RevisionKey("a", d):                                                                          d.String(),
+		strings.TrimSuffix(layout.RevisionKey("a", d), "link") + "signatures/sha256/" + old.Hex() + "/link": old.String(),
+	}
+	m, root := &fixtures.Memory{}, t.TempDir()
+	for key, body := range files {
+		m.Put(key, []byte(body), fixtures.Epoch)
+		path := filepath.Join(root, filepath.FromSlash(key))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	disk, err := file.Open(root, file.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer disk.Close()
+	for name, r := range map[string]backend.Reader{"memory": m, "disk": disk} {
+		var s sink
+		w := walker.Walker{Reader: r}
+		if err := w.ListLinks(context.Background(), &s); err != nil {
+			t.Fatal(err)
+		}
+		signature := func(e walker.Entry) bool { return e.Kind == walker.EntrySignature }
+		if n := len(s.links["a"]); n != 4 || !slices.ContainsFunc(s.entries, signature) {
+			t.Errorf("%s: %d links, want 4, and a signature among %v", name, n, s.entries)
+		}
 	}
 }
 

@@ -187,32 +187,40 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 }
 
 // expect says where blobs and links are, so that the listing need not open their
-// directories. A revision's directory is opened all the same: legacy signatures, and files
-// of forks, are beside its link.
+// directories. Beside a revision's link are directories of legacy signatures, and of forks.
 func (w *Walker) expect(dir string) backend.Hint {
 	of := layout.ParseDirectory(dir)
 	content := "" // of a link that is no alias: the digest of its path
 	if layout.KnownAlgorithm(of.Algorithm) {
 		content = of.Algorithm + ":"
 	}
+	siblings, directories := backend.SiblingsOptional, backend.SiblingDirectories
+	tag := backend.Usual{File: "current/link", Directory: "index/sha256"}
+	if w.Thorough {
+		siblings, directories, tag = backend.SiblingsAll, backend.SiblingsAll, backend.Usual{}
+	}
 	switch of.Kind {
 	case layout.DirBlobPrefix:
-		return backend.Hint{Name: "data", Siblings: w.Thorough}
+		return backend.Hint{Name: "data", Siblings: siblings}
 	case layout.DirRevisionAlg:
-		return backend.Hint{Name: "link", Read: w.read(of), Siblings: true, Content: content, Repeated: true}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: directories, Content: content, Repeated: true}
 	case layout.DirHistoryAlg:
-		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough, Content: content, Repeated: true}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: siblings, Content: content, Repeated: true}
 	case layout.DirLayerAlg:
-		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough, Content: content}
-	case layout.DirTag, layout.DirNoTag, layout.DirTarsumAlg:
-		return backend.Hint{Name: "link", Read: w.read(of), Siblings: w.Thorough}
+		return backend.Hint{Name: "link", Read: w.read(of), Siblings: siblings, Content: content}
+	case layout.DirTags:
+		return backend.Hint{Usual: tag, Read: MaxLink}
+	case layout.DirTag, layout.DirNoTag: // a foreign index/link hides no history
+		return backend.Hint{Name: "link", Read: MaxLink, Siblings: directories}
+	case layout.DirTarsumAlg:
+		return backend.Hint{Name: "link", Read: MaxLink, Siblings: siblings}
 	}
 	return backend.Hint{}
 }
 
 // read returns how many bytes are read of each link in a directory.
 func (w *Walker) read(dir layout.Directory) int {
-	if w.Unread && dir.Algorithm == "sha256" && dir.Kind != layout.DirTarsumAlg {
+	if w.Unread && dir.Algorithm == "sha256" {
 		return 0
 	}
 	return MaxLink

@@ -38,7 +38,7 @@ func TestPipesAndSockets(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open opener) {
 		s := open(t, root, Options{})
 		listAll(t, s, "", "dir", "").mustBe(t, "dir/bad/other dir/good/link", bad)
-		for _, leaf := range []backend.Hint{{Name: "link"}, {Name: "link", Read: 1, Siblings: true}} {
+		for _, leaf := range []backend.Hint{{Name: "link"}, {Name: "link", Read: 1, Siblings: backend.SiblingsAll}} {
 			listWith(t, s, "", expecting(leaf, "dir")).mustBe(t, "dir/bad/other dir/good/link", bad)
 		}
 		for key := range bad {

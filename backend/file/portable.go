@@ -350,7 +350,7 @@ func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) e
 			return t.fault(s.key, key, err)
 		}
 	}
-	if !next.done || leaf.Siblings {
+	if !next.done || leaf.Siblings != backend.SiblingsOptional {
 		s.next = append(s.next, next)
 	}
 	return nil

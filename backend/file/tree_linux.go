@@ -29,6 +29,7 @@ type directory struct {
 	done    bool         // the parent has handed that over
 	special bool         // mounts, or what is to be followed, are somewhere below
 	seen    bool         // it isn't empty
+	counts  bool         // what directories are in a child, its link count tells: see countsDirectories
 	device  uint64       // where mounts aren't known, else 0
 	refs    atomic.Int64
 
@@ -71,14 +72,14 @@ func (w *worker) enter(t task) *directory {
 // openChild opens a directory in f, which is neither mounted nor to be followed as
 // far as is known.
 func (w *worker) openChild(f *directory, name string) (int, error) {
-	w.path = append(append(w.path[:0], name...), 0)
+	path := w.cpath(name)
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
 	var fd int
 	var errno unix.Errno
 	if w.inside {
-		fd, errno = w.k.openInside(f.fd, &w.path[0], flags)
+		fd, errno = w.k.openInside(f.fd, path, flags)
 	} else {
-		fd, errno = w.k.open(f.fd, &w.path[0], flags)
+		fd, errno = w.k.open(f.fd, path, flags)
 	}
 	if errno == 0 && f.device != 0 && !w.inside && (w.k.lookAt(fd, &w.st) != 0 || w.st.Dev != f.device) {
 		w.k.close(fd)
@@ -104,6 +105,9 @@ func (w *worker) newDirectory(fd int, t task) *directory {
 	f.refs.Store(1)
 	w.held.Add(1)
 	w.cost.list++
+	if f.leaf.Siblings == backend.SiblingDirectories || f.leaf.Usual != (backend.Usual{}) {
+		f.counts = w.inside && !w.noMount && !f.special && len(w.twins) == 0 && w.k.countsDirectories(fd)
+	}
 	if w.noMount && w.k.lookAt(fd, &w.st) == 0 {
 		f.device = w.st.Dev
 	}
@@ -143,7 +147,9 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 	case unix.DT_REG:
 		w.file(f, name, bare)
 	case unix.DT_DIR:
-		if f.leaf.Name == "" || f.special && hasBelow(w.special, backend.JoinKey(f.key, bare)) || !w.probe(f, bare) {
+		switch {
+		case f.counts && f.leaf.Usual.File != "" && w.usual(f, bare):
+		case f.leaf.Name == "" || f.special && hasBelow(w.special, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
 			w.child(f, bare, false)
 		}
 	case unix.DT_LNK:
@@ -253,16 +259,16 @@ func (w *worker) ownLeaf(f *directory, name []byte, bare string) {
 // probe hands over the leaf expected in the directory name of f. It reports false
 // where that directory must be opened, because the leaf isn't there or is no file.
 func (w *worker) probe(f *directory, name string) bool {
-	w.path = append(append(append(append(w.path[:0], name...), '/'), f.leaf.Name...), 0)
+	path := w.cpath(name, "/", f.leaf.Name)
 	w.room(f.key)
-	body, errno := w.first(f.fd, &w.path[0], f.leaf.Read)
+	body, errno := w.first(f.fd, path, f.leaf.Read)
 	switch errno {
 	case 0:
 		if kind(&w.st) != unix.S_IFREG || f.device != 0 && f.device != w.st.Dev {
 			return false
 		}
 		w.item(&w.st, body, name, "/", f.leaf.Name)
-		if f.leaf.Siblings {
+		if f.leaf.Siblings == backend.SiblingsAll || f.leaf.Siblings == backend.SiblingDirectories && w.directories(f, name) != 0 {
 			w.child(f, name, true)
 		}
 		return true
@@ -270,10 +276,66 @@ func (w *worker) probe(f *directory, name string) bool {
 		return false
 	}
 	key := f.child(name)
-	if errno != unix.EACCES || w.k.look(f.fd, &w.path[0], &w.st) == 0 {
+	if errno != unix.EACCES || w.k.look(f.fd, path, &w.st) == 0 {
 		key += "/" + f.leaf.Name
 	}
 	w.fault(f.key, key, errno)
+	return true
+}
+
+// directories returns how many directories are in the directory at path below f; -1 if
+// that isn't known, or it isn't a directory.
+func (w *worker) directories(f *directory, path ...string) int {
+	if !f.counts || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kind(&w.st) != unix.S_IFDIR {
+		return -1
+	}
+	return int(w.st.Nlink) - 2 // its name, its "." and the ".." of each
+}
+
+// cpath returns a path as the kernel reads it. It is valid until the next call.
+func (w *worker) cpath(parts ...string) *byte {
+	w.path = w.path[:0]
+	for _, part := range parts {
+		w.path = append(w.path, part...)
+	}
+	w.path = append(w.path, 0)
+	return &w.path[0]
+}
+
+// usual hands over the file that is usual in the directory name of f, and lists the usual
+// directory there. It reports false, and has handed over nothing, where there may be
+// other directories, or where one of the two can't be opened: name must be listed then.
+func (w *worker) usual(f *directory, name string) bool {
+	u := f.leaf.Usual
+	above, _ := backend.SplitKey(u.Directory)
+	if w.crowded() || w.directories(f, name) != 2 || w.directories(f, name, "/", above) != 1 {
+		return false
+	}
+	key := f.child(name)
+	w.room(key)
+	dir, errno := w.k.openInside(f.fd, w.cpath(name, "/", u.Directory), unix.O_RDONLY|unix.O_DIRECTORY)
+	if errno != 0 {
+		return false
+	}
+	file, errno := w.k.openInside(f.fd, w.cpath(name, "/", u.File), unix.O_RDONLY|unix.O_NOFOLLOW)
+	if errno != 0 {
+		w.k.close(dir)
+		return false
+	}
+	body, errno := w.content(file, f.leaf.Read)
+	w.k.close(file)
+	if errno != 0 || kind(&w.st) != unix.S_IFREG {
+		w.k.close(dir)
+		return false
+	}
+	w.item(&w.st, body, u.File)
+	d := w.newDirectory(dir, task{key: backend.JoinKey(key, u.Directory)})
+	names := w.buffer // of f, which are still gone through
+	w.buffer = w.buffers.Get().(*[bufferSize]byte)
+	w.read(d, task{key: d.key})
+	w.release(d)
+	w.buffers.Put(w.buffer)
+	w.buffer = names
 	return true
 }
 

@@ -203,9 +203,9 @@ func links(dir string) backend.Hint {
 	case layout.DirBlobPrefix:
 		return backend.Hint{Name: "data"}
 	case layout.DirRevisionAlg, layout.DirHistoryAlg, layout.DirLayerAlg:
-		return backend.Hint{Name: "link", Read: 256, Siblings: true, Content: of.Algorithm + ":", Repeated: of.Kind != layout.DirLayerAlg}
+		return backend.Hint{Name: "link", Read: 256, Siblings: backend.SiblingsAll, Content: of.Algorithm + ":", Repeated: of.Kind != layout.DirLayerAlg}
 	case layout.DirTag:
-		return backend.Hint{Name: "link", Read: 256, Siblings: true}
+		return backend.Hint{Name: "link", Read: 256, Siblings: backend.SiblingsAll}
 	}
 	return backend.Hint{}
 }
