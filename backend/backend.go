@@ -49,8 +49,10 @@ const (
 // Usual is what a child directory usually contains: one file and one directory, two levels
 // below the child, in two different directories: "current/link" and "index/sha256". A driver
 // that can prove that there is no other directory in the child, nor in the one above
-// Directory, may read File and list Directory without listing the child. Files beside
-// them may then be left out. The zero Usual expects nothing.
+// Directory, may read File and list Directory without listing the child. Where File holds
+// the Content of Directory's Hint and then the name of the only directory in Directory, it
+// needn't list that either. Files and symbolic links beside these may then be left out. The
+// zero Usual expects nothing.
 type Usual struct{ File, Directory string }
 
 // HintFunc returns the Hint for the children of dir, a key without a trailing slash. It is

@@ -24,6 +24,7 @@ type listing struct {
 	each   func(backend.Batch) error
 	prefix string
 	twins  twins
+	plain  bool // see linux.plain
 
 	stop  atomic.Bool  // somebody ended it early
 	held  atomic.Int64 // directories that are open
@@ -41,18 +42,20 @@ type listing struct {
 
 // task is a directory to open, or an open one to read on.
 type task struct {
-	more   *directory   // to read on; the rest is then unused
-	parent *directory   // holds it; nil where it is to be opened by its key
-	key    string       // of the directory to open
-	own    backend.Hint // the leaf expected in it
-	done   bool         // that leaf was handed over
-	rounds int          // how often it was named and not found
+	more   *directory    // to read on; the rest is then unused
+	parent *directory    // open, and above it; nil where it is to be opened by its key
+	key    string        // of the directory to open
+	own    backend.Hint  // the leaf expected in it
+	leaf   *backend.Hint // expected in its children; nil where that must be asked
+	done   bool          // that leaf was handed over
+	rounds int           // how often it was named and not found
 }
 
 func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	n := &listing{linux: l, ctx: ctx, expect: expect, each: each, prefix: prefix, running: 1}
 	n.work.L = &n.mu
 	defer context.AfterFunc(ctx, func() { n.fail(ctx.Err()) })()
+	n.plain = l.plain()
 	w := n.newWorker()
 	n.twins = l.twinsOf(&w.k, prefix)
 	err := w.top()
@@ -167,7 +170,7 @@ type worker struct {
 }
 
 func (n *listing) newWorker() *worker {
-	return &worker{listing: n, buffer: n.buffers.Get().(*[bufferSize]byte)}
+	return &worker{listing: n, buffer: n.buffers.Get().(*[bufferSize]byte), k: kernel{sampler: sampler{local: n.plain}}}
 }
 
 // run works until nothing is left to do.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,70 @@ import (
 // kernel makes system calls and counts them. Paths are pointers to bytes that
 // end with a NUL, so that no call allocates; package os would cost five times
 // as much for each link.
-type kernel struct{ calls int64 }
+type kernel struct {
+	calls int64
+	how   unix.OpenHow // of openInside
+	sampler
+}
+
+// sampler decides whether calls are made without telling the runtime, which takes a
+// twentieth of the processor time of a listing in memory. During such a call the thread
+// keeps its right to run Go code: calls that wait for a disk would keep all others from
+// running. So it is done only on a local file system, and only while a sample of the calls
+// is quick.
+type sampler struct {
+	local bool // else never
+	raw   bool // it is done now
+	calls int  // since the last sample
+	quick int  // samples since the last slow one
+	until int  // quick samples in a row that begin it
+}
+
+const (
+	sampled = 13 // one of so many calls is measured; no multiple of the calls for one file
+	settled = 32 // so many quick samples in a row begin it at first, twice as many after each slow one
+	slow    = 50 * time.Microsecond
+)
+
+// sample takes note of how long a call took.
+func (s *sampler) sample(took time.Duration) {
+	s.calls = 0
+	s.quick++
+	if took >= slow {
+		s.quick = 0
+	}
+	if s.raw && s.quick == 0 {
+		s.until = min(2*max(s.until, settled), 1<<20)
+	}
+	s.raw = s.local && s.quick >= max(s.until, settled)
+}
+
+// call makes one system call.
+//
+//go:uintptrescapes
+func (k *kernel) call(trap, a, b, c, d uintptr) (uintptr, unix.Errno) {
+	k.calls++
+	if !k.local {
+		r, _, errno := unix.Syscall6(trap, a, b, c, d, 0, 0)
+		return r, errno
+	}
+	var start time.Time
+	k.sampler.calls++
+	if k.sampler.calls == sampled {
+		start = time.Now()
+	}
+	var r uintptr
+	var errno unix.Errno
+	if k.raw {
+		r, _, errno = unix.RawSyscall6(trap, a, b, c, d, 0, 0)
+	} else {
+		r, _, errno = unix.Syscall6(trap, a, b, c, d, 0, 0)
+	}
+	if k.sampler.calls == sampled {
+		k.sample(time.Since(start))
+	}
+	return r, errno
+}
 
 // openFlags hold for every descriptor: none outlives an exec, none becomes the
 // terminal, none waits for the other end of a pipe, none touches a time.
@@ -27,8 +91,7 @@ const openFlags = unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_NOAT
 // and goes without.
 func (k *kernel) open(dir int, path *byte, flags int) (int, unix.Errno) {
 	for flags |= openFlags; ; {
-		k.calls++
-		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(path)), uintptr(flags), 0, 0, 0)
+		fd, errno := k.call(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(path)), uintptr(flags), 0)
 		switch {
 		case errno == unix.EPERM && flags&unix.O_NOATIME != 0:
 			flags &^= unix.O_NOATIME
@@ -41,20 +104,19 @@ func (k *kernel) open(dir int, path *byte, flags int) (int, unix.Errno) {
 // openInside is open for a path that leads through no symbolic link (else
 // ELOOP) and into no other mount (else EXDEV). It needs Linux 5.6.
 func (k *kernel) openInside(dir int, path *byte, flags int) (int, unix.Errno) {
-	how := unix.OpenHow{
+	k.how = unix.OpenHow{
 		Flags:   uint64(flags | openFlags),
 		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
 	}
 	if flags&unix.O_PATH != 0 {
-		how.Flags = uint64(flags | unix.O_CLOEXEC) // openat2 refuses what O_PATH ignores
+		k.how.Flags = uint64(flags | unix.O_CLOEXEC) // openat2 refuses what O_PATH ignores
 	}
 	for {
-		k.calls++
-		fd, _, errno := unix.Syscall6(unix.SYS_OPENAT2, uintptr(dir), uintptr(unsafe.Pointer(path)),
-			uintptr(unsafe.Pointer(&how)), unsafe.Sizeof(how), 0, 0)
+		fd, errno := k.call(unix.SYS_OPENAT2, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			uintptr(unsafe.Pointer(&k.how)), unsafe.Sizeof(k.how))
 		switch {
-		case errno == unix.EPERM && how.Flags&unix.O_NOATIME != 0:
-			how.Flags &^= unix.O_NOATIME
+		case errno == unix.EPERM && k.how.Flags&unix.O_NOATIME != 0:
+			k.how.Flags &^= unix.O_NOATIME
 		case errno != unix.EINTR:
 			return int(fd), errno
 		}
@@ -64,9 +126,8 @@ func (k *kernel) openInside(dir int, path *byte, flags int) (int, unix.Errno) {
 // look fills st with what path below dir is, links not followed.
 func (k *kernel) look(dir int, path *byte, st *unix.Stat_t) unix.Errno {
 	for {
-		k.calls++
-		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
-			uintptr(unsafe.Pointer(st)), unix.AT_SYMLINK_NOFOLLOW, 0, 0)
+		_, errno := k.call(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
+			uintptr(unsafe.Pointer(st)), unix.AT_SYMLINK_NOFOLLOW)
 		if errno != unix.EINTR {
 			return errno
 		}
@@ -75,25 +136,8 @@ func (k *kernel) look(dir int, path *byte, st *unix.Stat_t) unix.Errno {
 
 // lookAt fills st with what fd is.
 func (k *kernel) lookAt(fd int, st *unix.Stat_t) unix.Errno {
-	k.calls++
-	_, _, errno := unix.Syscall(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0)
+	_, errno := k.call(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0, 0)
 	return errno
-}
-
-// countsDirectories reports whether the file system of the directory fd keeps the number of
-// directories in a directory, plus two, as that directory's link count. Others give 1 or 2 for
-// every directory. On ext4 it is 1 from 65,000 directories on.
-func (k *kernel) countsDirectories(fd int) bool {
-	var st unix.Statfs_t
-	k.calls++
-	if unix.Fstatfs(fd, &st) != nil {
-		return false
-	}
-	switch int64(st.Type) {
-	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
-		return true
-	}
-	return false
 }
 
 // read reads into buf, which isn't empty; 0 is the end of the file.
@@ -108,8 +152,7 @@ func (k *kernel) names(fd int, buf []byte) (int, unix.Errno) {
 
 func (k *kernel) into(call uintptr, fd int, buf []byte) (int, unix.Errno) {
 	for {
-		k.calls++
-		n, _, errno := unix.Syscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+		n, errno := k.call(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), 0)
 		switch errno {
 		case 0:
 			return int(n), 0
@@ -122,8 +165,7 @@ func (k *kernel) into(call uintptr, fd int, buf []byte) (int, unix.Errno) {
 
 // close closes fd. What was only read has nothing to lose by it.
 func (k *kernel) close(fd int) {
-	k.calls++
-	_, _, _ = unix.Syscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
+	_, _ = k.call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0)
 }
 
 // kind returns the file type bits of st.

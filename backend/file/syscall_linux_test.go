@@ -53,6 +53,66 @@ func TestSystemCalls(t *testing.T) {
 	}
 }
 
+// Calls are made without telling the runtime only on a local file system, and only while
+// they are quick; each time that this turns out to be wrong, it takes longer until the next.
+func TestSampler(t *testing.T) {
+	s := sampler{local: true}
+	begin := func() (n int) {
+		for ; !s.raw; n++ {
+			s.sample(slow - 1)
+		}
+		return n
+	}
+	first := begin()
+	s.sample(slow)
+	if s.raw {
+		t.Error("a slow call didn't end it")
+	}
+	for range 3 * settled {
+		s.sample(slow)
+	}
+	if second := begin(); first != settled || second != 2*first {
+		t.Errorf("it began after %d quick samples, then after %d; want %d and %d", first, second, settled, 2*settled)
+	}
+	remote := sampler{}
+	for range 10 * settled {
+		remote.sample(0)
+	}
+	if remote.raw {
+		t.Error("it began on a file system that may be remote")
+	}
+}
+
+// Where a directory has the usual content, its links cost what a leaf costs, and three looks
+// at link counts: no directory is opened.
+func TestUsualOpensNoDirectory(t *testing.T) {
+	root := t.TempDir()
+	files := map[string]string{}
+	const tags = 100
+	for i := range tags {
+		files[fmt.Sprintf("tags/%d/current/link", i)] = "child:1"
+		files[fmt.Sprintf("tags/%d/index/sha256/1/link", i)] = "child:1"
+	}
+	fill(t, root, files, nil)
+	s := opening(newSystem)(t, root, Options{})
+	got := listWith(t, s, "", func(dir string) backend.Hint {
+		switch {
+		case dir == "tags":
+			return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
+		case strings.HasSuffix(dir, "sha256"):
+			return backend.Hint{Name: "link", Read: 9, Content: "child:"}
+		}
+		return backend.Hint{}
+	})
+	c := s.Cost()
+	if plain := s.system.(*linux).plain(); plain && (c.List != 2 || c.Calls > tags*(3+2*4)+2*4) || !plain && c.List < tags {
+		t.Errorf("plain %v: %d directories were opened, with %d system calls", plain, c.List, c.Calls)
+	}
+	if len(got.items) != 2*tags {
+		t.Errorf("%d items, want %d", len(got.items), 2*tags)
+	}
+}
+
 // A name that is listed again and again and is never there can't be made on a
 // sound filesystem, so a directory is told that it lost one that is there.
 func TestListedAndLost(t *testing.T) {

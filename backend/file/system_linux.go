@@ -274,6 +274,21 @@ func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int,
 	return fd, nil
 }
 
+// plain reports whether the whole store is on one local file system that keeps as a
+// directory's link count the number of directories in it, plus two: ext2 to ext4 (where it is
+// 1 from 65,000 directories on), XFS and tmpfs. Others give 1 or 2 for every directory.
+func (l *linux) plain() bool {
+	var st unix.Statfs_t
+	if !l.inside || l.noMount || len(l.special) > 0 || unix.Fstatfs(l.anchor("").fd, &st) != nil {
+		return false
+	}
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+		return true
+	}
+	return false
+}
+
 // cstring returns s as the kernel reads it.
 func cstring(s string) *byte { return &append([]byte(s), 0)[0] }
 

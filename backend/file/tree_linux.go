@@ -29,7 +29,6 @@ type directory struct {
 	done    bool         // the parent has handed that over
 	special bool         // mounts, or what is to be followed, are somewhere below
 	seen    bool         // it isn't empty
-	counts  bool         // what directories are in a child, its link count tells: see countsDirectories
 	device  uint64       // where mounts aren't known, else 0
 	refs    atomic.Int64
 
@@ -41,7 +40,7 @@ type directory struct {
 // enter opens the directory of a task. Nil: it could not, and that is accounted
 // for.
 func (w *worker) enter(t task) *directory {
-	dir, name := backend.SplitKey(t.key)
+	dir, _ := backend.SplitKey(t.key)
 	var fd int
 	var err error
 	key := t.key
@@ -51,7 +50,7 @@ func (w *worker) enter(t task) *directory {
 			key, err = pe.Path, pe.Err
 		}
 	} else {
-		fd, err = w.openChild(t.parent, name)
+		fd, err = w.openBelow(t.parent, strings.TrimPrefix(t.key[len(t.parent.key):], "/"))
 	}
 	if err == nil {
 		if err = w.single(fd, t.key); err != nil {
@@ -69,9 +68,9 @@ func (w *worker) enter(t task) *directory {
 	return nil
 }
 
-// openChild opens a directory in f, which is neither mounted nor to be followed as
-// far as is known.
-func (w *worker) openChild(f *directory, name string) (int, error) {
+// openBelow opens a directory below f, which is neither mounted nor to be followed as
+// far as is known. It is in f, or the usual one in a directory of f.
+func (w *worker) openBelow(f *directory, name string) (int, error) {
 	path := w.cpath(name)
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
 	var fd int
@@ -100,14 +99,16 @@ func (w *worker) openChild(f *directory, name string) (int, error) {
 func (w *worker) newDirectory(fd int, t task) *directory {
 	f := &directory{
 		fd: fd, key: t.key, own: t.own, done: t.done,
-		leaf: w.expect(t.key), special: hasBelow(w.special, t.key),
+		special: hasBelow(w.special, t.key),
+	}
+	if t.leaf != nil {
+		f.leaf = *t.leaf
+	} else {
+		f.leaf = w.expect(t.key)
 	}
 	f.refs.Store(1)
 	w.held.Add(1)
 	w.cost.list++
-	if f.leaf.Siblings == backend.SiblingDirectories || f.leaf.Usual != (backend.Usual{}) {
-		f.counts = w.inside && !w.noMount && !f.special && len(w.twins) == 0 && w.k.countsDirectories(fd)
-	}
 	if w.noMount && w.k.lookAt(fd, &w.st) == 0 {
 		f.device = w.st.Dev
 	}
@@ -148,7 +149,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 		w.file(f, name, bare)
 	case unix.DT_DIR:
 		switch {
-		case f.counts && f.leaf.Usual.File != "" && w.usual(f, bare):
+		case w.plain && f.leaf.Usual.File != "" && w.usual(f, bare):
 		case f.leaf.Name == "" || f.special && hasBelow(w.special, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
 			w.child(f, bare, false)
 		}
@@ -286,7 +287,7 @@ func (w *worker) probe(f *directory, name string) bool {
 // directories returns how many directories are in the directory at path below f; -1 if
 // that isn't known, or it isn't a directory.
 func (w *worker) directories(f *directory, path ...string) int {
-	if !f.counts || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kind(&w.st) != unix.S_IFDIR {
+	if !w.plain || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kind(&w.st) != unix.S_IFDIR {
 		return -1
 	}
 	return int(w.st.Nlink) - 2 // its name, its "." and the ".." of each
@@ -304,39 +305,64 @@ func (w *worker) cpath(parts ...string) *byte {
 
 // usual hands over the file that is usual in the directory name of f, and lists the usual
 // directory there. It reports false, and has handed over nothing, where there may be
-// other directories, or where one of the two can't be opened: name must be listed then.
+// other directories, or where the file can't be read: name must be listed then.
 func (w *worker) usual(f *directory, name string) bool {
 	u := f.leaf.Usual
 	above, _ := backend.SplitKey(u.Directory)
-	if w.crowded() || w.directories(f, name) != 2 || w.directories(f, name, "/", above) != 1 {
+	if w.directories(f, name) != 2 || w.directories(f, name, "/", above) != 1 {
+		return false
+	}
+	n := w.directories(f, name, "/", u.Directory)
+	if n < 0 {
 		return false
 	}
 	key := f.child(name)
 	w.room(key)
-	dir, errno := w.k.openInside(f.fd, w.cpath(name, "/", u.Directory), unix.O_RDONLY|unix.O_DIRECTORY)
-	if errno != 0 {
-		return false
-	}
-	file, errno := w.k.openInside(f.fd, w.cpath(name, "/", u.File), unix.O_RDONLY|unix.O_NOFOLLOW)
-	if errno != 0 {
-		w.k.close(dir)
-		return false
-	}
-	body, errno := w.content(file, f.leaf.Read)
-	w.k.close(file)
-	if errno != 0 || kind(&w.st) != unix.S_IFREG {
-		w.k.close(dir)
+	body, ok := w.contentInside(f, f.leaf.Read, name, "/", u.File)
+	if !ok {
 		return false
 	}
 	w.item(&w.st, body, u.File)
-	d := w.newDirectory(dir, task{key: backend.JoinKey(key, u.Directory)})
-	names := w.buffer // of f, which are still gone through
-	w.buffer = w.buffers.Get().(*[bufferSize]byte)
-	w.read(d, task{key: d.key})
-	w.release(d)
-	w.buffers.Put(w.buffer)
-	w.buffer = names
+	dir := backend.JoinKey(key, u.Directory)
+	leaf := w.expect(dir)
+	if n != 1 || !w.named(f, dir, &leaf, string(body)) {
+		w.child(f, name+"/"+u.Directory, false)
+		asked := leaf
+		w.kids[len(w.kids)-1].leaf = &asked
+	}
 	return true
+}
+
+// named hands over the expected file in the one child of dir, a directory below f, where
+// content names that child. It reports false where content doesn't.
+func (w *worker) named(f *directory, dir string, leaf *backend.Hint, content string) bool {
+	child, ok := strings.CutPrefix(content, leaf.Content)
+	if !ok || leaf.Content == "" || leaf.Read == 0 || leaf.Siblings != backend.SiblingsOptional || !isName(child) {
+		return false
+	}
+	w.room(dir)
+	body, ok := w.contentInside(f, leaf.Read, strings.TrimPrefix(dir[len(f.key):], "/"), "/", child, "/", leaf.Name)
+	if ok {
+		w.item(&w.st, body, child, "/", leaf.Name)
+	}
+	return ok
+}
+
+// isName reports whether s can be the name of a directory.
+func isName(s string) bool {
+	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
+}
+
+// contentInside makes w.st of the file at path below f, and reads its first bytes. It
+// reports false where there is none, where a symbolic link is in the path, and of errors.
+func (w *worker) contentInside(f *directory, read int, path ...string) ([]byte, bool) {
+	fd, errno := w.k.openInside(f.fd, w.cpath(path...), unix.O_RDONLY|unix.O_NOFOLLOW)
+	if errno != 0 {
+		return nil, false
+	}
+	body, errno := w.content(fd, read)
+	w.k.close(fd)
+	return body, errno == 0 && kind(&w.st) == unix.S_IFREG
 }
 
 // first looks at path below dir, which makes w.st, and reads its first bytes.
@@ -390,7 +416,7 @@ func (f *directory) lose(name string) {
 // miss notes a directory that was listed and can't be found.
 func (w *worker) miss(t task) {
 	dir, name := backend.SplitKey(t.key)
-	if t.parent != nil {
+	if t.parent != nil && t.parent.key == dir {
 		t.parent.lose(name)
 		return
 	}
