@@ -17,7 +17,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	c := reports.Compared()
 	d := c.Fields().(report.DiffFields)
 	added, gone := slices.Collect(d.Added), slices.Collect(d.Gone)
-	if len(added) != 1 || added[0].Path != strings.ToValidUTF8(reports.Stranger, "\ufffd") || len(gone) != 1 || gone[0].Path != "gone" || d.Unchanged != 1 {
+	if len(added) != 1 || added[0].Path != strings.ToValidUTF8(reports.HostileText, "\ufffd") || len(gone) != 1 || gone[0].Path != "gone" || d.Unchanged != 1 {
 		t.Errorf("%+v, %+v, %d unchanged", added, gone, d.Unchanged)
 	}
 	if !slices.Equal(d.Broke, []string{"c:broke"}) || !slices.Equal(d.Healed, []string{"b:healed"}) {

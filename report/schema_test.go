@@ -25,7 +25,7 @@ func documentsOf() []interface{ Fields() any } {
 	pruned := reports.PlanOf(reports.ManySteps(1, 1))
 	pruned.Retention = []report.Retained{{Repository: "a", Tag: "b"}}
 	run := &report.Run{Outcome: &apply.Outcome{}, Plan: &plan.Plan{Steps: reports.ManySteps(1, 1)}, Retention: pruned.Retention, Requests: true, Forgotten: &report.Forgotten{}, After: &report.HookFailure{Exit: 4}}
-	lost := reports.Strange()["why"].(*report.Why)
+	lost := reports.Hostile()["why"].(*report.Why)
 	lost.Lost = &check.LostImage{}
 	body, err := reports.Damaged().Record("store")
 	if err != nil {

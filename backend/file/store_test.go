@@ -65,8 +65,8 @@ func writerDriver(open func(t *testing.T, root string) *Store) storetest.Store {
 			disguise(t, root, files, dirs)
 			return again(t, root)
 		},
-		Again: func(t *testing.T, s backend.Store) backend.Store { return again(t, roots[s]) },
-		Look:  func(t *testing.T, s backend.Store, key string) (int64, string) { return look(t, roots[s], key) },
+		Reopen:     func(t *testing.T, s backend.Store) backend.Store { return again(t, roots[s]) },
+		Attributes: func(t *testing.T, s backend.Store, key string) (int64, string) { return look(t, roots[s], key) },
 		Steal: func(t *testing.T, s backend.Store, _ backend.Run) {
 			if err := os.Remove(filepath.Join(s.(*Store).state, lockName)); err != nil {
 				t.Fatal(err)

@@ -131,7 +131,7 @@ func has(key string) bool { return len("root/"+key) <= 1024 && !hasControls(key)
 
 func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned bool) {
 	n := 0
-	k.NoDirs, k.Versions, k.Can = true, true, has
+	k.NoDirs, k.Versions, k.Accepts = true, true, has
 	k.Fill = func(t *testing.T, files map[string]string, _ []string) backend.Store {
 		n++
 		b := server.Make(t, fmt.Sprintf("store-%v-%d", versioned, n))
@@ -146,11 +146,11 @@ func conform(t *testing.T, server *s3test.Server, k storetest.Store, versioned b
 		o := realOptions(server, b.Name)
 		return changing{openStore(t, o), o}
 	}
-	k.Again = func(t *testing.T, s backend.Store) backend.Store {
+	k.Reopen = func(t *testing.T, s backend.Store) backend.Store {
 		o := s.(changing).options
 		return changing{openStore(t, o), o}
 	}
-	k.Look = func(t *testing.T, s backend.Store, key string) (int64, string) { return 0, "" }
+	k.Attributes = func(t *testing.T, s backend.Store, key string) (int64, string) { return 0, "" }
 	k.Steal = func(t *testing.T, s backend.Store, run backend.Run) {
 		if err := openStore(t, s.(changing).options).BreakLock(t.Context(), run.ID); err != nil {
 			t.Fatal(err)

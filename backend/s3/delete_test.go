@@ -13,7 +13,7 @@ import (
 // that the receipts are right and all is restored.
 func TestDeleteUntold(t *testing.T) {
 	for name, quirk := range map[string]s3test.Action{
-		"keys alone": s3test.KeysAlone(), "nothing": s3test.NothingTold(), "twice, and no marker": s3test.TwiceUntold(),
+		"keys alone": s3test.DeleteWithoutMarkers(), "nothing": s3test.EmptyDeleteResult(), "twice, and no marker": s3test.RepeatDelete(),
 		"no such operation": s3test.NoDeleteObjects(), "not found": s3test.Refuse(http.StatusNotFound, "NotFound", "no such thing"),
 		"no answer": s3test.ResetAfter(),
 	} {

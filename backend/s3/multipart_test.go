@@ -45,7 +45,7 @@ func pagedAsAWS(x *s3test.Exchange) *s3test.Answer {
 	a := x.Send(call)
 	var p uploadPage
 	if err := xml.Unmarshal(a.Body, &p); err != nil {
-		return s3test.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+		return s3test.ErrorAnswer(http.StatusBadRequest, "MalformedXML", err.Error())
 	}
 	all := p.Upload
 	p.Upload, p.EncodingType = nil, "url"
@@ -65,7 +65,7 @@ func pagedAsAWS(x *s3test.Exchange) *s3test.Answer {
 	}
 	text, err := xml.Marshal(p)
 	if err != nil {
-		return s3test.Told(http.StatusBadRequest, "MalformedXML", err.Error())
+		return s3test.ErrorAnswer(http.StatusBadRequest, "MalformedXML", err.Error())
 	}
 	a.SetBody(text)
 	return a

@@ -58,7 +58,7 @@ func TestRemoveWithoutMD5(t *testing.T) {
 	r := newRig(t, false, "a", "b", "c")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(x *s3test.Exchange) *s3test.Answer {
 		if x.Request.Header.Get("X-Amz-Checksum-Crc32") == "" {
-			return s3test.Told(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-checksum-crc32")
+			return s3test.ErrorAnswer(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: x-amz-checksum-crc32")
 		}
 		return x.Forward()
 	}})

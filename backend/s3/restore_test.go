@@ -301,7 +301,7 @@ func TestMarkersLeftOut(t *testing.T) {
 	}
 	r.has(t)
 	r.s.pageSize = 3
-	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.NoMarkersBehind()})
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.NoMarkersAfterKey()})
 	r.restore(t, keeping1, receipts, nil)
 	r.has(t, keys...)
 }

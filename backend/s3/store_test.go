@@ -70,9 +70,9 @@ func TestPutGone(t *testing.T) {
 		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.PutObject), Times: 1, Do: func(x *s3test.Exchange) *s3test.Answer {
 			x.Send(s3test.Call{Method: http.MethodDelete, Bucket: x.Request.Bucket, Key: x.Request.Key})
 			if conditional {
-				return s3test.Told(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+				return s3test.ErrorAnswer(http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
 			}
-			return s3test.Told(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
+			return s3test.ErrorAnswer(http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
 		}})
 		receipt := r.s.Put(t.Context(), freeing, "over", []byte("ours"), 0)
 		must(t, receipt.Err, lease.ErrContested)

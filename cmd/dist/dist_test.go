@@ -22,7 +22,7 @@ import (
 	"time"
 )
 
-// made is a release of this tree for this machine, made once for all tests.
+// made is a release of this tree for this machine, shared by all tests.
 var made string
 
 // here is that machine.
@@ -254,7 +254,7 @@ func TestTwoBuildsAreEqual(t *testing.T) {
 		name = strings.TrimSuffix(name, "\n")
 		from, to := filepath.Join("../..", name), filepath.Join(dir, name)
 		body, err := os.ReadFile(from)
-		if errors.Is(err, os.ErrNotExist) { // taken out, and not committed yet
+		if errors.Is(err, os.ErrNotExist) { // removed, and not committed yet
 			err = os.Remove(to)
 		} else if old, readErr := os.ReadFile(to); err == nil && (readErr != nil || !bytes.Equal(old, body)) {
 			err = errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, body, 0o644))

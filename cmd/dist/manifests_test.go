@@ -82,7 +82,7 @@ func TestPodsAreIsolated(t *testing.T) {
 		if s := pod.SecurityContext; !*s.RunAsNonRoot || *s.RunAsUser != 1000 || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault {
 			t.Errorf("%s: %+v", name, s)
 		}
-		if *pod.EnableServiceLinks { // a Service named regfsck would set REGFSCK_PORT, which is no flag
+		if *pod.EnableServiceLinks { // a Service named regfsck would set REGFSCK_PORT, which isn't a flag
 			t.Errorf("%s: Services set variables", name)
 		}
 		volumes := map[string]bool{}

@@ -57,7 +57,7 @@ func (r *release) pack(kind string, b program) (err error) {
 	brief, whole, _ := strings.Cut(about, "\n")
 	described := about
 	switch kind {
-	case "apk": // which reads one line
+	case "apk": // which reads only one line
 		described = brief
 	case "rpm": // which has a field for the first one
 		described = whole

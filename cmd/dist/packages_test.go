@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// needed fails the test if a program of Debian is missing.
+// needed fails the test if a program from a Debian package is missing.
 func needed(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// TestUnits checks the units with systemd, which must not complain, and reads how well the
+// TestUnits checks the units with systemd, which must not report anything, and how well the
 // service is isolated. The program is where the test put it.
 func TestUnits(t *testing.T) {
 	dir := t.TempDir()

@@ -91,7 +91,7 @@ func leftOf(b *fixtures.Builder, verdicts []verdict) map[string]bool {
 	}
 	for name, r := range store.Repositories {
 		for tag, t := range r.Tags {
-			keys[t.Current.Key] = !kept.Goes(name, tag)
+			keys[t.Current.Key] = !kept.Removes(name, tag)
 		}
 	}
 	return keys

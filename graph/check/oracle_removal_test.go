@@ -25,7 +25,7 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	denied := 0
 	for seed := range oracle.Seeds() {
 		b, story := oracle.Chance(seed, fixtures.Random)
-		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
+		store, m := oracle.Read(b.Into, oracle.InGraceAfter), b.Memory()
 		for round := range uint64(2) {
 			p := randomRemoval(store, rand.New(rand.NewPCG(seed, round)))
 			o := Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: time.Hour, Now: oracle.Now}, Policy: p}
@@ -214,8 +214,8 @@ func removalComplaints(store *oracle.Store, r *Result, p gc.Policy) (wrong []str
 			link(l, digest)
 		}
 		for tag, t := range repo.Tags {
-			named := after.Cuts[name].Tags[tag]
-			along := after.Cuts[name].Along[tag] != "" && goes[layout.CurrentKey(name, tag)] == finding.TagUnneeded
+			named := after.Removed[name].Tags[tag]
+			along := after.Removed[name].Referrers[tag] != "" && goes[layout.CurrentKey(name, tag)] == finding.TagUnneeded
 			for digest, l := range t.History {
 				if named || whole || along {
 					check(l.Key, false, false, true, true)
@@ -231,11 +231,11 @@ func removalComplaints(store *oracle.Store, r *Result, p gc.Policy) (wrong []str
 	said := map[string]bool{}
 	for _, d := range r.Rejected {
 		said[d.Ref] = true
-		if !afterAtMost.Refused[d.Ref] && strings.Contains(d.Ref, "@") || d.Why == "" {
+		if !afterAtMost.Rejected[d.Ref] && strings.Contains(d.Ref, "@") || d.Why == "" {
 			wrong = append(wrong, "denied: "+d.Ref+": "+d.Why)
 		}
 	}
-	for ref := range after.Refused {
+	for ref := range after.Rejected {
 		if !said[ref] {
 			wrong = append(wrong, "not denied: "+ref)
 		}

@@ -24,7 +24,7 @@ func TestTheOracleAgrees(t *testing.T) {
 	var all []dissent
 	for seed := range oracle.Seeds() {
 		b, story := oracle.Chance(seed, fixtures.Random)
-		store, m := oracle.Read(b.Into, oracle.Young), b.Memory()
+		store, m := oracle.Read(b.Into, oracle.InGraceAfter), b.Memory()
 		for _, untagged := range []bool{false, true} {
 			r := examine(t, m, func(o *Options) { o.Untagged = untagged })
 			if wrong := complaints(store, r, untagged); len(wrong) > 0 {
@@ -110,7 +110,7 @@ func signatureComplaints(s *oracle.Store, r *Result, strict, generous *oracle.Ke
 		orphans, may := map[string]bool{}, map[string]bool{}
 		for name := range repo.Tags {
 			if subject := oracle.Subject(name); subject != "" {
-				there := linked[subject] || s.Young[subject]
+				there := linked[subject] || s.InGrace[subject]
 				orphans[name], may[name] = !there && !generous.Blobs[subject], !there && !strict.Blobs[subject]
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // withoutTag returns the store without a tag and what is removed with it.
 func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone string, untagged bool) *fixtures.Builder {
 	r := store.Repositories[repository]
-	closure := store.TakenWith(repository, gone, r.Tags[gone].Current.Target)
+	closure := store.RemovedWith(repository, gone, r.Tags[gone].Current.Target)
 	var roots []string
 	for name, tag := range r.Tags {
 		if name != gone && !closure[oracle.Subject(name)] {
@@ -27,7 +27,7 @@ func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone strin
 			roots = append(roots, digest)
 		}
 	}
-	stays := store.TakenWith(repository, gone, roots...)
+	stays := store.RemovedWith(repository, gone, roots...)
 	directory := layout.RepositoryKey(repository) + "/_manifests/"
 	directories := []string{directory + "tags/" + gone}
 	for digest := range closure {
@@ -49,7 +49,7 @@ func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone strin
 // leads there, nobody can say which of the two is the other's.
 func circular(s *oracle.Store, tags []TagUsage, name string) bool {
 	return slices.ContainsFunc(tags, func(tag TagUsage) bool {
-		return s.TakenWith(name, "", tag.Digest)[oracle.Subject(tag.Name)]
+		return s.RemovedWith(name, "", tag.Digest)[oracle.Subject(tag.Name)]
 	})
 }
 
@@ -63,7 +63,7 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 			continue
 		}
 		change := func(o *check.Options) { o.Untagged, o.Grace = seed%3 == 0, 0 }
-		store, before := oracle.Read(b.Into, oracle.Young), idle(t, b, change)
+		store, before := oracle.Read(b.Into, oracle.InGraceAfter), idle(t, b, change)
 		u := usageOf(examine(t, b.Memory(), func(o *check.Options) { summed(o); change(o) }))
 		for _, name := range u.Names() {
 			tags, pinned := u.Tags(name)
@@ -98,7 +98,7 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 func TestOracleOfWhatAPullBrings(t *testing.T) {
 	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
 		b, story := oracle.Chance(seed, fixtures.RandomSigned)
-		store := oracle.Read(b.Into, oracle.Young)
+		store := oracle.Read(b.Into, oracle.InGraceAfter)
 		u := usageOf(examine(t, b.Memory(), summed))
 		for _, name := range u.Names() {
 			tags, _ := u.Tags(name)
@@ -112,7 +112,7 @@ func TestOracleOfWhatAPullBrings(t *testing.T) {
 }
 
 func brought(s *oracle.Store, repository, digest string) (sum int64) {
-	for digest := range s.Brings(repository, digest) {
+	for digest := range s.PulledWith(repository, digest) {
 		sum += int64(len(s.Blobs[digest].Body))
 	}
 	return sum

@@ -25,7 +25,7 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 		}
 		untagged := seed%3 == 0
 		r := examine(t, b.Memory(), func(o *check.Options) { summed(o); o.Untagged = untagged })
-		store := oracle.Read(b.Into, oracle.Young)
+		store := oracle.Read(b.Into, oracle.InGraceAfter)
 		garbage := map[string]bool{}
 		for f := range r.Findings {
 			garbage[f.Digest] = garbage[f.Digest] || f.Kind == finding.BlobOrphan
@@ -103,7 +103,7 @@ func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
 func TestMatchFindsAbbreviations(t *testing.T) {
 	b, _ := fixtures.Random(8)
 	u := usageOf(examine(t, b.Memory(), summed))
-	for digest := range oracle.Read(b.Into, oracle.Young).Blobs {
+	for digest := range oracle.Read(b.Into, oracle.InGraceAfter).Blobs {
 		_, hex, _ := strings.Cut(digest, ":")
 		if got := u.Match(hex[:12], 3); !slices.Equal(got, []string{digest}) {
 			t.Errorf("%s: %v", hex[:12], got)

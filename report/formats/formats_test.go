@@ -114,7 +114,7 @@ func TestViewsAreSequences(t *testing.T) {
 }
 
 func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
-	for kind, answer := range reports.Strange() {
+	for kind, answer := range reports.Hostile() {
 		for form, write := range map[string]func(io.Writer) error{
 			"text":     func(w io.Writer) error { return answer.View(view.Options{}).WriteText(w, view.Options{}) },
 			"verdict":  func(w io.Writer) error { return answer.Short(view.Options{}).WriteText(w, view.Options{}) },
@@ -144,7 +144,7 @@ func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 
 // Each answer is one document, and one table where it is a table.
 func TestAnswersAreWellFormed(t *testing.T) {
-	for kind, answer := range reports.Strange() {
+	for kind, answer := range reports.Hostile() {
 		var b bytes.Buffer
 		if err := report.WriteJSON(&b, answer); err != nil || !json.Valid(b.Bytes()) {
 			t.Errorf("%s: %v\n%s", kind, err, b.String())

@@ -38,7 +38,7 @@ func promOf(t *testing.T, d report.Document) map[string]string {
 
 func TestMetricsOfACheck(t *testing.T) {
 	c := reports.Damaged()
-	c.Target = reports.Stranger
+	c.Target = reports.HostileText
 	all := promOf(t, c)
 	store := `command="check",store="a\\x1b[31m\\r\\n\\x00\\u202e\\u200b\\xff\\\\\"z"`
 	for name, want := range map[string]string{
