@@ -17,7 +17,7 @@ import (
 	"io"
 )
 
-// Hint says which file to expect in each child of a directory, so that a listing can ask
+// Hint says which file to expect in each child of a directory, so that a listing can request
 // for it instead of opening every child. The zero Hint expects nothing.
 type Hint struct {
 	Name     string // the file expected in each child directory ("link", "data"); "" for none
@@ -29,9 +29,9 @@ type Hint struct {
 
 	// Content followed by the child's name ("sha256:…") is what a valid file holds. A
 	// driver that can prove that a file holds this sets Item.Body without reading it;
-	// others read. "" if the path doesn't say.
+	// others read. "" if unknown.
 	Content string
-	// Repeated says that files without Content often hold the same as one of these, so that
+	// Repeated: files without Content often have the same content as one of these, so that
 	// a driver may try that first.
 	Repeated bool
 }
@@ -56,7 +56,7 @@ const (
 type Usual struct{ File, Directory string }
 
 // HintFunc returns the Hint for the children of dir, a key without a trailing slash. It is
-// called once for each listed directory, and again if another took its place meanwhile,
+// called once for each listed directory, and again if it was replaced meanwhile,
 // from any goroutine.
 type HintFunc func(dir string) Hint
 
@@ -74,16 +74,16 @@ type Item struct {
 	Changed int64
 	Body    []byte // the first Hint.Read bytes of an expected file, else nil
 
-	// Marker says that this is an empty object whose key ends in a slash. Consoles write
+	// Marker: this is an empty object whose key ends in a slash. Consoles write
 	// such an object to show a directory, which may be empty or not.
 	Marker bool
-	// Archived says that the file must be restored before it can be read. A listing
+	// Archived: the file must be restored before it can be read. A listing
 	// concludes it from the storage class or, for an expected file, from an attempt to
-	// read, which then leaves Body nil. Stat also knows whether the file was restored.
+	// read, which then leaves Body nil. Stat also reports whether the file was restored.
 	Archived bool
 }
 
-// Batch is some of the items of one directory. A directory may come in several batches, in
+// Batch is some of the items of one directory. A directory may have several batches, in
 // any order. A Batch and all it holds, strings included, is valid only during the call:
 // clone what you keep.
 type Batch struct {
@@ -99,7 +99,7 @@ type Fault struct {
 	Err error
 }
 
-// The errors that don't come from the system: reasons for a Fault, or results of a method.
+// The errors other than the system's: reasons for a Fault, or results of a method.
 var (
 	// ErrSymlink: a symbolic link that isn't named with --follow.
 	ErrSymlink = errors.New("is a symbolic link (name it with --follow if it belongs to the registry)")
@@ -119,7 +119,7 @@ var (
 	ErrRetained = errors.New("locks what is written")
 	// ErrTestObject: an object that was written as a test can't be removed.
 	ErrTestObject = errors.New("the test object stays, since it can't be removed for good")
-	// ErrUnavailable: the storage server can't be reached, or no longer answers.
+	// ErrUnavailable: the storage server can't be reached, or no longer responds.
 	ErrUnavailable = errors.New("can't be reached")
 	// ErrArchived: the file must be restored before it can be read.
 	ErrArchived = errors.New("lies in an archive class and can't be read until it is restored")
@@ -138,9 +138,9 @@ func (f Fault) Unwrap() error { return f.Err }
 // Reader reads a store. It can't change anything.
 type Reader interface {
 	// List calls each with every file below the directory prefix ("" is the whole store),
-	// and with every empty directory below it. Calls come one at a time, from any
+	// and with every empty directory below it. Calls are made one at a time, from any
 	// goroutine, in any order, and none after List has returned. An item that vanishes
-	// during the listing is left out. What can't be read comes as a Fault and doesn't end
+	// during the listing is left out. What can't be read is a Fault, and doesn't end
 	// the listing.
 	//
 	// A prefix that doesn't exist is fs.ErrNotExist, never an empty listing. A prefix that

@@ -59,7 +59,7 @@ func (c *Content) Proven() io.Reader {
 type provenReader struct {
 	*Content
 	sum   hash.Hash
-	left  int64 // bytes that are still to come
+	left  int64 // bytes left
 	ended error
 }
 

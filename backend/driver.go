@@ -11,7 +11,7 @@ import (
 
 // Driver is the code for one kind of storage: how operators and registry configurations
 // name its stores, which options it has, and how it opens a store. Package drivers lists
-// all drivers; no other package knows one by name.
+// all drivers; no other package depends on one of them.
 type Driver struct {
 	// Scheme is the scheme of its stores' addresses, without "://". It is "" for the one
 	// driver whose stores are directories of this machine, named by their paths.
@@ -64,7 +64,7 @@ type Config struct {
 	Parameters map[string]any // the driver's parameters
 }
 
-// Traits are the properties of a store that other packages need, so that none has to know
+// Traits are the properties of a store that other packages need, so that none depends on
 // which driver it has.
 type Traits struct {
 	// Noun is the word for such a store, in the singular.
@@ -72,8 +72,8 @@ type Traits struct {
 	// Root is the directory on this machine that holds the store, absolute; "" if the store
 	// isn't on this machine. Base is the key of Root: "" for the store's own root.
 	Root, Base string
-	// Label is a word by which people know the store, valid in a file name: it is part of
-	// the name of the state directory of a store without Root. NamedBy says what it is made
+	// Label is a name of the store for people, valid in a file name: it is part of
+	// the name of the state directory of a store without Root. NamedBy is what it is made
 	// from, for people.
 	Label, NamedBy string
 	// Prefix is the part before the store's keys in a listing made by another program: the
@@ -83,14 +83,14 @@ type Traits struct {
 	// KeptAs is the word for removed files that the store itself keeps; "" if runs move
 	// them into the state directory.
 	KeptAs string
-	// RequestsCost says that each request is slow and billed: what was read is cached, and
-	// reports say how many requests were made.
+	// RequestsCost: each request is slow and billed: what was read is cached, and
+	// reports contain the number of requests.
 	RequestsCost bool
-	// TimesFixed says that a file's time can't be set: a written file is always new.
+	// TimesFixed: a file's time can't be set: a written file is always new.
 	TimesFixed bool
-	// ListsRemoved says that a listing may show files that were removed some days ago.
+	// ListsRemoved: a listing may show files that were removed some days ago.
 	ListsRemoved bool
-	// Leased says that the store's lock outlives the process that holds it, so that
+	// Leased: the store's lock outlives the process that holds it, so that
 	// Lease.BreakLock may be needed.
 	Leased bool
 	// Parallel is the best number of files to read at once; 0 derives it from the cores.
@@ -100,7 +100,7 @@ type Traits struct {
 // Access says how to read a store.
 type Access struct {
 	Workers int               // directories or pages listed at once; 0 for the default
-	Follow  []string          // symbolic links and mounts that belong to the store
+	Follow  []string          // symbolic links and mounts that are part of the store
 	Any     bool              // accept a store that doesn't look like a registry's storage
 	Say     func(line string) // called from any goroutine with the reason for a long wait; may be nil
 }
@@ -146,7 +146,7 @@ type OpenedStore interface {
 	// CanUndo is like MayUndo, but also tries it if only that gives certainty: with an
 	// object that it removes again. The error is ErrTestObject if that object can't be removed.
 	CanUndo(ctx context.Context) error
-	// Describe returns what a plan should say of the store besides its content. What can't
+	// Describe returns properties of the store for a plan, besides its content. What can't
 	// be found out is a note.
 	Describe(ctx context.Context) Description
 }

@@ -30,7 +30,7 @@ type Receipt struct {
 	Was *Original
 }
 
-// Store is a Reader that can change its store. Only the packages that carry out plans get
+// Store is a Reader that can change its store. Only the packages that apply plans get
 // one. Each driver has all of its roles.
 type Store interface {
 	Reader
@@ -72,7 +72,7 @@ type Writer interface {
 }
 
 // Undoer keeps what runs remove, until it is restored or purged. A driver whose store keeps
-// nothing says so in CanUndo, and the other methods find nothing.
+// nothing returns that from CanUndo, and its other methods find nothing.
 type Undoer interface {
 	// CanUndo returns why a run's removals could not be undone, or nil. It may try that
 	// with an object of its own, which it removes again.
@@ -80,11 +80,11 @@ type Undoer interface {
 
 	// Restore restores what the run's Remove or Put kept, byte for byte, with times, owner,
 	// group and mode. It never replaces anything: if the key exists the error is
-	// fs.ErrExist. Receipts may come in any order; directories that the run removed come
-	// back with their first file. A receipt needs only a Key, as after a crash. A file that
+	// fs.ErrExist. Receipts may come in any order; removed directories are restored
+	// with their first file. A receipt needs only a Key, as after a crash. A file that
 	// was never removed, or was restored before, is no error. Only a file that neither
 	// exists nor is kept is fs.ErrNotExist; one that can't be looked at may be kept, and is
-	// another error. A kept file that isn't what it Was is ErrAltered, and stays kept. What
+	// another error. A kept file that isn't what it Was is ErrAltered, and remains kept. What
 	// was restored is synced. There is an error or nil for each receipt, in their order.
 	Restore(ctx context.Context, run Run, receipts []Receipt) []error
 
@@ -139,7 +139,7 @@ type Locker interface {
 	Held(ctx context.Context) error
 }
 
-// Claimer knows the state directory with which a store was opened: a directory of this
+// Claimer has the state directory with which a store was opened: a directory of this
 // machine where runs record what they do, and may keep what they remove.
 type Claimer interface {
 	// Identity returns the name that no other store has; "" for a store without one.
@@ -151,7 +151,7 @@ type Claimer interface {
 	// owner, as far as this user may, so that the owner can continue there.
 	SetOwner(f *os.File) error
 	// States returns the other state directories that were used with the store, and still
-	// exist as far as this machine can tell. The store has a record of them, which runs
+	// exist as far as this machine can see. The store has a record of them, which runs
 	// write when they begin, if they can.
 	States(ctx context.Context) ([]StateDir, error)
 }

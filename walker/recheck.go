@@ -118,7 +118,7 @@ func (w *Walker) HasManifests(ctx context.Context, repository string) (bool, err
 			}
 			key, dir := strings.CutSuffix(b.Dir+"/"+it.Name, "/")
 			parsed, err := layout.Parse(key)
-			if !dir { // a file belongs to its directory: beside the tags, to none of them
+			if !dir { // the directory of a file; that of a file beside the tags isn't a tag's
 				key = path.Dir(key)
 			}
 			if err == nil && parsed.Kind == layout.Revision || layout.ParseDirectory(key).Tag != "" {

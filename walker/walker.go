@@ -1,7 +1,7 @@
 // Package walker reads a registry's store as typed streams: first blobs, links and all
 // other entries of the listing, then the contents of manifests, then the bytes of blobs.
 //
-// The work is parallel, but the calls that deliver results come one at a time, so a caller
+// The work is parallel, but results are delivered one at a time, so a caller
 // needs no locks. A callback ends its stream by returning an error: the stream's workers
 // have ended when the method returns.
 //
@@ -64,7 +64,7 @@ const (
 	LinkArchived                  // it is in an archive storage class and must be restored before it can be read
 )
 
-// Link is one link file, with what its path and its content say.
+// Link is one link file, with its parsed path and content.
 type Link struct {
 	Kind     layout.Kind      // Revision, TagCurrent, TagHistory, LayerLink or Tarsum
 	Tag      string           // of TagCurrent and TagHistory
@@ -79,7 +79,7 @@ type Link struct {
 	Modified int64  // nanoseconds since 1970
 }
 
-// EntryKind says what an Entry is.
+// EntryKind is the kind of an Entry.
 type EntryKind uint8
 
 // The kinds of entries.
@@ -101,15 +101,15 @@ type Entry struct {
 	Dir        layout.DirKind // of the directory that it is in; of a directory or a marker, its own
 	Key        string
 	Repository string // the repository that it is in; "" for none
-	Tag        string // the tag that it belongs to; "" for none
-	Upload     string // the id of the upload that it belongs to, or of the multipart upload
+	Tag        string // the tag that it is part of; "" for none
+	Upload     string // the id of the upload that it is part of, or of the multipart upload
 	Empty      bool   // it is an empty directory
 	Size       int64
 	Modified   int64 // nanoseconds since 1970
 	Err        error // of EntryFault
 }
 
-// Sink receives what a listing finds. Calls come one at a time. Strings and slices are
+// Sink receives what a listing finds. Calls are made one at a time. Strings and slices are
 // valid only during the call: clone what you keep. An error ends the listing, which returns
 // it.
 type Sink interface {
@@ -138,7 +138,7 @@ func (w *Walker) ListLinks(ctx context.Context, sink Sink) error {
 
 // ListAbove passes foreign files and directories beside blobs/ and repositories/, and
 // beside the directories above them up to docker/, to sink.Entry. It doesn't list what such
-// a directory contains, nor what is beside docker/: that belongs to the user.
+// a directory contains, nor what is beside docker/: these files are the user's.
 func (w *Walker) ListAbove(ctx context.Context, sink Sink) error {
 	for _, dir := range [...]string{"docker", path.Dir(layout.Root), layout.Root} {
 		items, err := w.Reader.Names(ctx, dir)
@@ -186,7 +186,7 @@ func (w *Walker) list(ctx context.Context, prefix string, each func(backend.Batc
 	return err
 }
 
-// expect says where blobs and links are, so that the listing need not open their
+// expect is the hint for blobs and links, so that the listing need not open their
 // directories. Beside a revision's link are directories of legacy signatures, and of forks.
 func (w *Walker) expect(dir string) backend.Hint {
 	of := layout.ParseDirectory(dir)

@@ -33,7 +33,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Store says where a store's objects are.
+// Store is the location of a store's objects.
 type Store struct {
 	Container string // the bucket
 	Prefix    string // the part of their names before the keys: with a slash at its end, or ""

@@ -3,7 +3,7 @@
 //
 // To list a large store takes long and is billed. Over returns a Reader that lists a store
 // from a Table. Contents are still read from the store, and so are single keys and
-// directories: a recheck sees the store as it is now. A listing doesn't show what was
+// directories: a recheck reads the store itself. A listing doesn't show what was
 // written or removed after it was made, so nothing may be removed because of it alone.
 //
 // The content of a link is derived from its ETag if that is the MD5 of the expected
@@ -114,7 +114,7 @@ func (t *Table) below(prefix string) []row {
 }
 
 // Over returns a Reader that lists blobs and repositories from a table. Everything else
-// comes from r, of which it reads at most workers files at once; 0 means 16.
+// is read from r, at most workers files in parallel; 0 means 16.
 func Over(r backend.OpenedReader, t *Table, workers int) backend.OpenedReader {
 	return &reader{OpenedReader: r, table: t, workers: cmp.Or(workers, defaultWorkers)}
 }
@@ -150,7 +150,7 @@ func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	return nil, nil
 }
 
-// List implements backend.Reader. Only listings of all blobs or all repositories come from
+// List implements backend.Reader. Only listings of all blobs or all repositories use
 // the table: any other is a recheck, which needs the store itself.
 func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != layout.Blobs && prefix != layout.Repositories {
@@ -334,7 +334,7 @@ func (p *pass) flush(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	for i := len(p.todo) - 1; i >= 0; i-- { // from the end, so that earlier indexes stay valid
+	for i := len(p.todo) - 1; i >= 0; i-- { // from the end, so that earlier indexes remain valid
 		if t := &p.todo[i]; failed[i] != nil {
 			b := &p.batches[t.batch]
 			b.Items = slices.Delete(b.Items, t.item, t.item+1)

@@ -72,7 +72,7 @@ func (p *Pace) acquire(ctx context.Context) (int, error) {
 	return 0, ctx.Err()
 }
 
-// cancel ends a wait, also one whose turn has come.
+// cancel ends a wait, also one that has just ended.
 func (p *Pace) cancel(turn chan struct{}) {
 	for i, w := range p.waiting {
 		if w == turn {

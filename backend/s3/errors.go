@@ -158,7 +158,7 @@ func root(err error) error {
 	return err
 }
 
-// isDenied reports whether access is denied, or the server doesn't know the credentials.
+// isDenied reports whether access is denied, or the credentials are invalid.
 func isDenied(err error) bool { return errors.Is(err, fs.ErrPermission) }
 
 // refused is explain for a request about the bucket.

@@ -16,7 +16,7 @@ import (
 )
 
 // getter reads whole objects without the SDK, which uses most of the processor time of a small
-// one. It asks the SDK once for the bucket's address and the scope of signatures; it then
+// one. It gets from the SDK once the bucket's address and the scope of signatures; it then
 // signs with the SDK's signer, sends by its HTTP client and counts in the same pace. Any
 // response other than a success makes the SDK repeat the request, with its retries, regions
 // and error texts.

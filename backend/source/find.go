@@ -29,7 +29,7 @@ type Found struct {
 
 	// Unasked are the errors in Errs that leave unknown whether the source has the blob.
 	// Not among them are those of a source with other bytes, which doesn't have it, and of
-	// an Unavailable one, which was asked when the plan was made.
+	// an Unavailable one, which was requested when the plan was made.
 	Unasked []error
 }
 

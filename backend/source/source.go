@@ -2,9 +2,9 @@
 // replica, the image store of a node, an unpacked archive.
 //
 // A blob is named by the hash of its bytes, so bytes with the right hash are the blob,
-// wherever they are stored. A Source is asked for bytes by their digest and is not trusted:
+// wherever they are stored. A Source returns bytes by their digest and is not trusted:
 // the caller verifies the bytes, and a source that returns wrong bytes, ends early or
-// doesn't answer affects only the requested blob. Sources are only read.
+// doesn't respond affects only the requested blob. Sources are only read.
 package source
 
 import (

@@ -19,7 +19,7 @@ const defaultTimeout = 2 * time.Minute
 // ErrSilent is the error of a source that hasn't answered for too long.
 var ErrSilent = errors.New("doesn't answer")
 
-// limited is a source with a timeout: on a network filesystem whose server is gone a read
+// limited is a source with a timeout: on a network filesystem without its server a read
 // blocks for ever.
 type limited struct {
 	Source
@@ -30,13 +30,13 @@ type limited struct {
 func WithTimeout(s Source, limit time.Duration) Source { return &limited{s, timeout{limit: limit}} }
 
 // timeout limits how long a source may be silent. Once it has expired the source isn't
-// asked any more. The zero timeout has the default limit.
+// used any more. The zero timeout has the default limit.
 type timeout struct {
 	limit   time.Duration
 	expired atomic.Bool
 }
 
-// wait returns how long to wait for an answer.
+// wait returns how long to wait for a result.
 func (t *timeout) wait() time.Duration { return cmp.Or(t.limit, defaultTimeout) }
 
 // expire marks the timeout as expired and returns the error.
@@ -115,7 +115,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer [256 << 10]byte
 
-// readAhead reads a file before its bytes are asked for. Read fails when the timeout
+// readAhead reads a file before its bytes are requested. Read fails when the timeout
 // expires or the context ends.
 type readAhead struct {
 	from    io.ReadCloser

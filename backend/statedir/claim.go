@@ -13,7 +13,7 @@ import (
 	"regfsck/backend"
 )
 
-// Claim says to which store a state directory belongs. With the state directory of another
+// Claim is the assignment of a state directory to a store. With the state directory of another
 // store, files of that store would be restored here, and files that it wrote be removed
 // here.
 type Claim struct {
@@ -102,7 +102,7 @@ func (c Claim) other(store string) error {
 }
 
 // name returns the line that claims the directory for this store: for a directory in the
-// store the relative path to the root, which stays valid when the store is moved.
+// store the relative path to the root, which remains valid when the store is moved.
 func (c Claim) name() string { return cmp.Or(c.inside(), c.Store) }
 
 // inside returns the relative path from a state directory in the store to the store's root;

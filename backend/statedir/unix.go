@@ -32,7 +32,7 @@ func Lock(f *os.File) error {
 }
 
 // foreignName reports whether a file has further names and isn't owned by the directory's
-// owner: then whoever may write in the directory could have linked another user's file
+// owner: then another user with write access to the directory could have linked another user's file
 // there.
 func foreignName(dir, file fs.FileInfo) bool {
 	in, ok := dir.Sys().(*syscall.Stat_t)
@@ -41,7 +41,7 @@ func foreignName(dir, file fs.FileInfo) bool {
 }
 
 // outsiders returns who may write in a directory, besides root and those who may write in
-// the store's directory (nil if the store isn't on this machine); "" for nobody.
+// the store's directory (nil if the store isn't on this machine); "" for none.
 func outsiders(dir, store fs.FileInfo) string {
 	is, ok := dir.Sys().(*syscall.Stat_t)
 	if !ok {

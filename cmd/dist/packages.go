@@ -131,7 +131,7 @@ License: Apache-2.0
  /usr/share/common-licenses/Apache-2.0.
 `
 
-// overrides tell lintian what is intended: the program uses nothing of the system, and the
+// overrides are lintian's exceptions: the program uses nothing of the system, and the
 // project has no mail address.
 const overrides = `regfsck: statically-linked-binary
 regfsck: bogus-mail-host

@@ -3,11 +3,11 @@
 //
 // A manifest is looked up by its digest and by the size and ETag of its object in a
 // listing. It is returned only if the cached bytes, which are read and hashed each time,
-// have that digest, size and MD5. So a cache that is damaged, or was written by somebody
-// else, costs requests and never gives a wrong answer. A damaged entry is forgotten.
+// have that digest, size and MD5. So a cache that is damaged, or was written by another
+// program, costs requests and never gives a wrong result. A damaged entry is forgotten.
 //
 // The directory holds pairs of files. A pack holds the manifests of one run one after the
-// other, and never changes. Its index says which manifests these are, at which offsets, and
+// other, and never changes. Its index lists these manifests, with their offsets, and
 // when each was last used; it is replaced as a whole. So opening a cache reads few files,
 // however many manifests it has. Each file is written under a temporary name first, so
 // several runs can share a directory: at worst one loses what another has added.

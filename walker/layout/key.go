@@ -132,7 +132,7 @@ func CurrentKey(repo, tag string) string {
 	return Key{Kind: TagCurrent, Repository: repo, Tag: tag}.String()
 }
 
-// HistoryKey returns the key of the link that says that d was once the tag's target.
+// HistoryKey returns the key of the link that records d as a former or current target of the tag.
 func HistoryKey(repo, tag string, d Digest) string {
 	return Key{Kind: TagHistory, Repository: repo, Tag: tag, Algorithm: sha256Name, Hex: d.Hex()}.String()
 }
@@ -156,7 +156,7 @@ func UploadKey(repo, id string) string {
 var (
 	// ErrForeign: no registry writes a file there.
 	ErrForeign = errors.New("is not part of the registry's layout")
-	// ErrReserved: the file belongs to another program, or a later version.
+	// ErrReserved: the file is of another program, or a later version.
 	ErrReserved = errors.New("stands below a reserved directory (its name begins with _) that is not known here")
 )
 

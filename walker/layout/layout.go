@@ -16,7 +16,7 @@
 // directory deeper than such a row is not part of the layout.
 //
 // Repositories nest, and a directory whose name begins with "_" ends a repository's name.
-// If no row names such a directory it belongs to another program (a fork, a later version):
+// If no row names such a directory it is of another program (a fork, a later version):
 // it is reserved, and must never be touched.
 //
 // Parse parses the key of a file and Key.Append makes it; ParseDirectory parses the key of

@@ -94,7 +94,7 @@ type chain struct {
 }
 
 // next returns the contents of the next block: io.EOF after the last, errCut if the file
-// ends inside a block, errChanged if the block is damaged. Other errors come from reading
+// ends inside a block, errChanged if the block is damaged. Other errors are those of reading
 // the file.
 func (c *chain) next() ([]byte, error) {
 	head := make([]byte, headBytes)

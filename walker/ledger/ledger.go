@@ -5,16 +5,16 @@
 // Records come in blocks, and each block ends with a SHA-256 over itself and over the sum
 // of the block before it. A truncated file is used up to the cut. If a block in the middle
 // was changed, it and everything after it are ignored. The sums have no key: they detect
-// damage and mistakes, but anybody who may write the file can write a valid one.
+// damage and mistakes, but any user who may write the file can write a valid one.
 //
 // A record counts for a blob only while the listing shows the same size, time and Stamp,
 // and never if there is no Stamp. A record of wrong bytes proves nothing: such a blob is
 // hashed again before it is reported.
 //
-// A Ledger joins what several files say of one store. The clocks of the machines that wrote
+// A Ledger joins several files about one store. The clocks of the machines that wrote
 // them may differ, so the newest record need not be the true one: a record of wrong bytes
 // counts more than any of right ones, and among right ones the newest counts. Match
-// compares the records with a listing; then Lookup says when a listed blob was last
+// compares the records with a listing; then Lookup returns when a listed blob was last
 // verified.
 package ledger
 
@@ -108,7 +108,7 @@ type Ledger struct {
 	// Notes are sentences about what is wrong with the files that were read.
 	Notes []string
 
-	known [256][]Record // what files say, by first byte of the digest, until Match
+	known [256][]Record // records of the files, by first byte of the digest, until Match
 	blobs [256][]entry  // what the listing shows, likewise
 	out   *writer       // for Put; nil if there is no file to write
 }

@@ -174,7 +174,7 @@ type writer struct {
 	err     error // of an earlier write: nothing can be appended after half a block
 }
 
-// How long records may stay in memory, and how long without a sync. A blob whose record is
+// How long records may remain in memory, and how long without a sync. A blob whose record is
 // lost is hashed again.
 const (
 	writeEvery = time.Second

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Description is what a manifest says of itself besides its references.
+// Description is the content of a manifest besides its references.
 type Description struct {
 	Kind         Kind
 	Form         Form
@@ -151,7 +151,7 @@ func isImageConfig(mediaType string) bool {
 	return mediaType == "application/vnd.oci.image.config.v1+json" || mediaType == "application/vnd.docker.container.image.v1+json"
 }
 
-// ImageConfig is what an image's config says of the image.
+// ImageConfig is the used part of an image's config.
 type ImageConfig struct {
 	Created                   time.Time // UTC; zero if it is missing or invalid
 	OS, Architecture, Variant string    // "" if missing
@@ -159,7 +159,7 @@ type ImageConfig struct {
 }
 
 // expiresAfter is the name of the label of the config, or the annotation of the manifest,
-// that tells Quay when a tag expires (docs.quay.io, "Setting tag expiration from a
+// by which Quay expires a tag (docs.quay.io, "Setting tag expiration from a
 // Dockerfile").
 const expiresAfter = "quay.expires-after"
 
@@ -205,7 +205,7 @@ func platform(parts ...string) (name string) {
 
 var errNoObject = errors.New("not a JSON object")
 
-// decode decodes a document. A field of a wrong type stays empty.
+// decode decodes a document. A field of a wrong type remains empty.
 func decode(body []byte, doc any) error {
 	var wrong *json.UnmarshalTypeError
 	switch err := json.Unmarshal(body, doc); {

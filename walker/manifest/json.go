@@ -74,7 +74,7 @@ func (s *scanner) open(bracket byte) {
 	}
 }
 
-// more goes to the next member of an object or array and returns true, or leaves it at its
+// more moves to the next member of an object or array and returns true, or leaves it at its
 // closing bracket and returns false. *first must be true before the first call.
 func (s *scanner) more(first *bool, bracket byte) bool {
 	c := s.peek()

@@ -11,7 +11,7 @@
 // the last of several equal keys. Parse uses all of them: it may find more references than
 // the registry, never fewer, and all of them are kept. References that the registry itself
 // finds, in any version in use, are marked as Read; only these count as damage, or serve to
-// rebuild something. Anybody who may push to a repository can put any digest where the
+// rebuild something. A client that may push to a repository can put any digest where the
 // registry doesn't look.
 //
 // Describe and ParseConfig read what is only shown and decides nothing (platforms, types,

@@ -61,7 +61,7 @@ func (p *parser) once(in *fields, field fields) {
 	*in |= field
 }
 
-// malformed records that a value isn't allowed in a manifest; parsing goes on.
+// malformed records that a value isn't allowed in a manifest; parsing continues.
 func (p *parser) malformed(offset int, what string) {
 	p.irregular = true
 	if p.form == nil {

@@ -114,7 +114,7 @@ type registry struct {
 	mu      sync.Mutex
 	clients map[string]*client  // by repository
 	found   map[string]location // by digest
-	down    error               // set once it can't be reached; then it isn't asked any more
+	down    error               // set once it can't be reached; then it gets no more requests
 }
 
 // location is where a registry has a blob.
@@ -280,7 +280,7 @@ func (r *registry) open(ctx context.Context, c *client) (*http.Client, error) {
 	return c.http, nil
 }
 
-// accepted are all forms of manifests, since the digest says which bytes are meant.
+// accepted are all forms of manifests, since the digest identifies the bytes.
 const accepted = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " +
 	"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json, " +
 	"application/vnd.docker.distribution.manifest.v1+prettyjws, */*"

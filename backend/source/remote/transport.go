@@ -20,12 +20,12 @@ func isLoopback(host string) bool {
 }
 
 // sender sends requests. A secure one uses only https, also for redirects and token
-// servers. Any other sends credentials over http only to this machine, whoever asks for
+// servers. Any other sends credentials over http only to this machine, whichever server requires
 // them.
 type sender struct {
 	*http.Transport
 	secure    bool
-	anonymous bool // it has no credentials except tokens that anybody gets
+	anonymous bool // it has no credentials except anonymous tokens
 }
 
 // errPlain: an address is http, but the registry was named by https.
