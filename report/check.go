@@ -23,48 +23,47 @@ import (
 	"regfsck/report/view"
 )
 
-// Schema names the form of the document of a check. Fields may
-// be added to a schema; none changes its meaning.
+// Schema is the name and version of the document of a check. Fields may be added; none
+// changes its meaning.
 const Schema = "regfsck.check/1"
 
-// Check is the result of one check of a store, with what its report says besides.
+// Check is the result of a check, with the context for its report.
 type Check struct {
-	Version  string   // of the tool
+	Version  string   // of the program
 	Target   string   // the store, without credentials
-	Noun     string   // what people call such a store: see backend.Traits
-	Repeat   []string // STORE and the flags that decide what is found, for commands to run next
-	Reach    []string // the flags by which STORE is reached, for commands that find something else
-	Fix      []string // the same as Repeat, as fix takes them
+	Noun     string   // kind of the store: see backend.Traits
+	Repeat   []string // STORE and the flags that affect the result, for suggested commands
+	Reach    []string // the flags to open STORE, for other commands
+	Fix      []string // Repeat for fix
 	Started  time.Time
 	Finished time.Time
 
 	Result   *check.Result
 	Phases   []graph.Phase // in the order in which they ran
 	Cost     backend.Cost
-	Requests bool // requests cost money: the report says how many there were
+	Requests bool // requests cost money: the report has their number
 
-	Objects     int64 // files or objects that the listings named; 0 when not counted
-	LinksRead   int64 // links whose content was read; 0 when not counted
-	LinksByETag int64 // links that the listing itself proved
+	Objects     int64 // listed files or objects; 0 if not counted
+	LinksRead   int64 // links that were read; 0 if not counted
+	LinksByETag int64 // links that the listing proved
 	Looked      Looked
 
-	Since *Past // an earlier report, with which it is compared; nil for none
+	Since *Past // an earlier report to compare with; nil for none
 
-	Accepted *accept.Set // the findings that are accepted, after its Tally; nil for none
+	Accepted *accept.Set // the accepted findings, after Tally; nil for none
 
-	Replicas []replica.Comparison // how the tags differ from those of the sources that were named
+	Replicas []replica.Comparison // differences from the named sources
 
-	ManifestsCached int64 // manifests that were read before, and that the listing proved to be the same still
+	ManifestsCached int64 // manifests from the cache
 
-	FailOn finding.Severity // the mildest findings that raise DamageLeft; finding.Fatal: none
-	Exit   exitcode.Code    // what the process will say
+	FailOn finding.Severity // the lowest severity that raises DamageLeft; finding.Fatal: none
+	Exit   exitcode.Code    // of the process
 
-	tool   *toolFields // of a report that was read back: what wrote it
-	silent bool        // likewise: an earlier version wrote it, which didn't say what a fix does for broken tags
+	tool   *toolFields // of a saved report: the program that wrote it
+	silent bool        // likewise: an earlier version wrote it, without the prospect of broken tags
 }
 
-// Verdict returns "clean" or "damaged". It is about what could be read; ask
-// Result.Complete whether that was everything.
+// Verdict returns "clean" or "damaged". It is about what could be read; see Result.Complete.
 func (c *Check) Verdict() string {
 	if c.Result.Damaged() {
 		return "damaged"
@@ -72,16 +71,16 @@ func (c *Check) Verdict() string {
 	return "clean"
 }
 
-// Usage returns which repository uses how much; nil where that was not asked for.
+// Usage returns the usage of the store; nil if it was not requested.
 func (c *Check) Usage() *usage.Usage {
-	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // what a removal leaves is no picture of the store
+	if c.Result.Marks == nil || c.Result.Policy.Removal != nil { // the marks are those of the removal
 		return nil
 	}
 	return usage.Of(c.Result.Marks, c.Result.Broken)
 }
 
-// View is the report for people. What a cut list leaves out is
-// counted, with the command that shows it.
+// View returns the report as text. Lists that are cut have the number of the rest and the
+// command that shows it.
 func (c *Check) View(o view.Options) view.View {
 	return c.text("check", o, func(t *text) {
 		t.title(t.Paint(view.Bold, "regfsck check"), "  ", words.Clean(c.Target))
@@ -103,7 +102,7 @@ func (c *Check) View(o view.Options) view.View {
 	})
 }
 
-// Short is the one line that matters most.
+// Short returns the verdict line.
 func (c *Check) Short(o view.Options) view.View {
 	return c.text("check", o, func(t *text) {
 		t.expired()
@@ -132,7 +131,7 @@ func (t *text) phaseTable() {
 	}
 }
 
-// requests says what the store was asked, which is what it costs.
+// requests writes the number of requests to the store.
 func (t *text) requests() {
 	c := &t.Cost
 	t.Gap()
@@ -146,7 +145,7 @@ func (t *text) requests() {
 	t.Line(1, line)
 }
 
-// requests puts what the store was asked into words.
+// requests describes the requests to the store.
 func requests(c *backend.Cost) string {
 	line := words.Number(c.List) + " list, " + words.Number(c.Get) + " get"
 	if c.Put+c.Delete > 0 {
@@ -177,7 +176,7 @@ func (t *text) store() {
 	}
 }
 
-// unproven names the blobs that nothing proves, where all were to be proven.
+// unproven lists the blobs that aren't verified, if all should be.
 func (t *text) unproven() {
 	if t.Result.Unproven == nil {
 		return
@@ -194,7 +193,7 @@ func (t *text) unproven() {
 	t.More(1, t.Result.Proofs.Unproven.Blobs, " blobs")
 }
 
-// proofsLine sums up which blobs are proven.
+// proofsLine summarizes the verified blobs.
 func proofsLine(p *graph.Proofs) string {
 	var parts []string
 	for _, part := range []struct {
@@ -214,12 +213,12 @@ func proofsLine(p *graph.Proofs) string {
 	return strings.Join(parts, "; ")
 }
 
-// amount puts a number of blobs into words.
+// amount formats a number of blobs.
 func amount(a graph.Amount) string {
 	return words.Plural(a.Blobs, "blob", "blobs") + " of " + words.Size(a.Bytes)
 }
 
-// tags answers the first question after a disaster: what can't be pulled?
+// tags writes the state of the tags.
 func (t *text) tags() {
 	n := &t.Result.Totals
 	switch {
@@ -243,7 +242,7 @@ func (t *text) tags() {
 	t.brokenTags(t.Result.Unknown)
 }
 
-// since writes what has changed since an earlier report.
+// since writes the changes since an earlier report.
 func (t *text) since() {
 	if t.Since == nil {
 		return
@@ -254,10 +253,10 @@ func (t *text) since() {
 	t.Lead(0, c.sum(t.Printer)...)
 }
 
-// Unjudged is why it is unknown whether a tag can be pulled.
+// Unjudged is why the state of a tag is unknown.
 const Unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
 
-// none says that there are no tags, or that none could be read.
+// none returns the sentence for a store without tags, or without readable ones.
 func (t *text) none() string {
 	if !t.Result.Complete {
 		return "No tag could be read"
@@ -265,8 +264,8 @@ func (t *text) none() string {
 	return "There are no tags"
 }
 
-// all says that nothing is wrong with the tags: with all of them, or with all
-// that could be read.
+// all returns the sentence if nothing is wrong with the tags, or with those that could be
+// read.
 func (t *text) all() string {
 	which := ""
 	if !t.Result.Complete {
@@ -282,7 +281,7 @@ func (t *text) all() string {
 	}
 }
 
-// brokenTags names all of the tags, a line each with what helps and what is found.
+// brokenTags lists all of the tags, each on a line with its outlook and findings.
 func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 	ref, help := 10, 0
 	for b := range tags {
@@ -302,8 +301,8 @@ func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
 	}
 }
 
-// Because returns the kinds of findings that break a tag, each once, and "accepted" where
-// all of them are.
+// Because returns the kinds of findings that block a tag, each once, with "accepted" if all
+// of them are.
 func (c *Check) Because(b *finding.BrokenTag) (kinds []string) {
 	for _, why := range b.Because {
 		if kind, _, _ := strings.Cut(why, " "); !slices.Contains(kinds, kind) {
@@ -316,7 +315,7 @@ func (c *Check) Because(b *finding.BrokenTag) (kinds []string) {
 	return kinds
 }
 
-// helps says in a few words what helps a tag that can't be pulled.
+// helps describes the outlook of a broken tag.
 func (t *text) helps(b *finding.BrokenTag) string {
 	also := "decide: --also " + b.Ask.String()
 	switch b.Outlook {
@@ -344,7 +343,7 @@ func (t *text) helps(b *finding.BrokenTag) string {
 	return ""
 }
 
-// brokenTag names a tag with its reasons, on a terminal with the first of them.
+// brokenTag writes a tag with its reasons, on a terminal with the first ones.
 func (t *text) brokenTag(b finding.BrokenTag, colour view.Style) {
 	t.Line(1, t.Paint(view.Bold, words.Clean(b.Ref())))
 	most := len(b.Because)
@@ -369,13 +368,13 @@ func (t *text) reasons(because []string, colour view.Style) {
 // A finding shows its whole path; in a reason a short form is enough.
 var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
 
-// Short cuts digests in a path to twelve digits.
+// Short shortens digests in a path to twelve digits.
 func Short(path string) string {
 	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
 }
 
-// verdict writes the line that matters most. CLEAN is said only of a store that
-// was read to the end, and of whose tags all could be judged.
+// verdict writes the verdict line. It is CLEAN only if everything could be read and all tags
+// could be judged.
 func (t *text) verdict() {
 	word, st := "CLEAN", view.Green
 	certain := t.Result.Complete && t.Result.Totals.TagsUnknown == 0 && !exitcode.Unproven(t.Result)
@@ -390,7 +389,7 @@ func (t *text) verdict() {
 	t.Printer.Verdict(t.Paint(st, word), ": ", t.summary())
 }
 
-// summary puts the whole result into one line.
+// summary returns the result in one line.
 func (t *text) summary() string {
 	n := &t.Result.Totals
 	var parts []string
@@ -432,7 +431,7 @@ func (t *text) summary() string {
 	return strings.Join(parts, ", ")
 }
 
-// broken says how many tags can't be pulled, those of them too that are accepted.
+// broken returns the number of tags that can't be pulled, with the number of accepted ones.
 func (t *text) broken() string {
 	line := words.Number(t.Result.Totals.TagsBroken) + " of " + words.Plural(t.Result.Totals.Tags, "tag", "tags") + " can't be pulled"
 	switch n := t.Accepted.Tags(); {
@@ -445,7 +444,7 @@ func (t *text) broken() string {
 	}
 }
 
-// bySeverity sums up the counts of what isn't accepted.
+// bySeverity returns the counts of findings that aren't accepted.
 func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 	for id := range finding.Kinds {
 		of[id.Severity()] = add(of[id.Severity()], t.Left(id))
@@ -453,7 +452,7 @@ func (t *text) bySeverity() (of [finding.Garbage + 1]finding.Count) {
 	return of
 }
 
-// next names the commands that can be run next.
+// next writes suggested commands.
 func (t *text) next() {
 	var steps [][2]string
 	if id, ok := t.worst(); ok {
@@ -482,7 +481,7 @@ func (t *text) next() {
 	t.Commands(steps)
 }
 
-// curable reports whether a fix could do anything.
+// curable reports whether a fix would change anything.
 func (t *text) curable() bool {
 	for f := range t.Result.Findings {
 		if f.Cure != finding.CureNone && !f.InGrace {
@@ -492,7 +491,7 @@ func (t *text) curable() bool {
 	return false
 }
 
-// worst returns the first id that is worth an explanation.
+// worst returns the first kind to explain.
 func (t *text) worst() (finding.Kind, bool) {
 	for id := range finding.Kinds {
 		if id.Severity() != finding.Garbage && t.Left(id).Count > 0 {
@@ -521,7 +520,7 @@ func (t *text) exit() {
 	exitLine(t.Printer, t.Exit, meaning)
 }
 
-// checkFields are the document of a check.
+// checkFields is the document of a check.
 type checkFields struct {
 	timedFields
 	Looked   lookedFields `json:"looked"`
@@ -529,37 +528,37 @@ type checkFields struct {
 	Verdict  string       `json:"verdict"`
 	Totals   check.Totals `json:"totals"`
 	examinedFields
-	Healing     *healingFields                   `json:"healing,omitempty"`  // where sources were asked
-	Replicas    []replica.Comparison             `json:"replicas,omitempty"` // of each source that was named
-	Proofs      *proofsFields                    `json:"proofs,omitempty"`   // where a ledger was given
+	Healing     *healingFields                   `json:"healing,omitempty"`  // if sources were asked
+	Replicas    []replica.Comparison             `json:"replicas,omitempty"` // of each source
+	Proofs      *proofsFields                    `json:"proofs,omitempty"`   // with a ledger
 	Cost        costFields                       `json:"cost"`
 	Counts      iter.Seq2[string, finding.Count] `json:"counts"`
 	Notes       []string                         `json:"notes"`
 	BrokenTags  iter.Seq[brokenFields]           `json:"broken_tags"`
 	UnknownTags iter.Seq[brokenFields]           `json:"unknown_tags"`
-	Since       *changedFields                   `json:"since,omitempty"`    // where an earlier report was given
-	Accepted    *acceptanceFields                `json:"accepted,omitempty"` // where --accept was given
+	Since       *changedFields                   `json:"since,omitempty"`    // with an earlier report
+	Accepted    *acceptanceFields                `json:"accepted,omitempty"` // with --accept
 	Findings    iter.Seq[findingFields]          `json:"findings"`
-	Unproven    iter.Seq[graph.Blob]             `json:"unproven,omitempty"` // blobs that nothing proves, where all were to be proven
+	Unproven    iter.Seq[graph.Blob]             `json:"unproven,omitempty"` // blobs that aren't verified, if all should be
 	Exit        exitFields                       `json:"exit"`
 }
 
-// examinedFields are what else an answer for people says of a check, so that it can be
-// made again of the document.
+// examinedFields are the other parts of a Check that a view needs, to make it again from a
+// saved document.
 type examinedFields struct {
 	Cache       bool            `json:"pull_through_cache,omitempty"`
 	Interrupted bool            `json:"interrupted,omitempty"` // while it hashed blobs
-	After       *check.Prospect `json:"after_fix,omitempty"`   // what becomes of the tags that can't be pulled
+	After       *check.Prospect `json:"after_fix,omitempty"`   // of the broken tags
 	FailOn      string          `json:"fail_on,omitempty"`
 	Again       *againFields    `json:"again,omitempty"`
 }
 
-// againFields are the arguments of commands that see the same store in the same way.
+// againFields are arguments of suggested commands.
 type againFields struct {
 	Same  []string `json:"same"`            // of the same command
-	Reach []string `json:"reach"`           // the flags by which the store is reached
+	Reach []string `json:"reach"`           // the flags to open the store
 	Fix   []string `json:"fix,omitempty"`   // of fix
-	Apply []string `json:"apply,omitempty"` // the command that carries a plan out
+	Apply []string `json:"apply,omitempty"` // the command that applies the plan
 }
 
 func (c *Check) examined() examinedFields {
@@ -570,7 +569,7 @@ func (c *Check) examined() examinedFields {
 	return e
 }
 
-// Fields is the report for machines.
+// Fields returns the document.
 func (c *Check) Fields() any {
 	return checkFields{
 		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, (*proofsFields)(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
@@ -578,7 +577,7 @@ func (c *Check) Fields() any {
 	}
 }
 
-// timed are the members with which every document begins that is made from a check.
+// timed returns the first members of a document made from a check.
 func (c *Check) timed(schema string) timedFields {
 	t := timed(schema, c.Version, c.Target, c.Started, c.Finished)
 	if c.tool != nil {
@@ -590,17 +589,17 @@ func (c *Check) timed(schema string) timedFields {
 // proofsFields are graph.Proofs in JSON.
 type proofsFields struct {
 	Hashed    graph.Amount `json:"hashed"`           // by this run
-	Known     graph.Amount `json:"hashed_before"`    // by earlier runs, and the same since
+	Known     graph.Amount `json:"hashed_before"`    // by earlier runs, and unchanged since
 	Manifests graph.Amount `json:"manifests"`        // read as manifests
 	Wrong     graph.Amount `json:"corrupt"`          // hashed by this run
 	Unproven  graph.Amount `json:"not_hashed"`       // all others
-	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while any is not hashed
+	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while a blob isn't hashed
 }
 
-// Left counts the findings of a kind that aren't accepted.
+// Left returns the count of findings of a kind that aren't accepted.
 func (c *Check) Left(id finding.Kind) finding.Count { return c.Accepted.Left(id, c.Result.Counts[id]) }
 
-// findingOf is findingOf with what accepts it.
+// findingOf returns a finding with its acceptance.
 func (c *Check) findingOf(f finding.Finding) findingFields {
 	is := findingOf(f)
 	if r := c.Accepted.By(&f); r != nil {
@@ -615,11 +614,11 @@ func (c *Check) brokenOf(b finding.BrokenTag) brokenFields {
 	return is
 }
 
-// acceptanceFields are what --accept came to.
+// acceptanceFields are the results of --accept.
 type acceptanceFields struct {
-	Findings int           `json:"findings"` // that are accepted
+	Findings int           `json:"findings"` // accepted findings
 	Bytes    int64         `json:"bytes"`
-	Tags     int           `json:"tags_broken"` // of those of the totals: broken by nothing that isn't accepted
+	Tags     int           `json:"tags_broken"` // of the totals: broken only by accepted findings
 	Entries  []entryFields `json:"entries"`
 }
 
@@ -629,7 +628,7 @@ type entryFields struct {
 	Line     int    `json:"line"`
 	State    string `json:"state"`    // applies, expired, too-many-tags, not-looked-for, or unmatched
 	Named    int    `json:"named"`    // findings that it is about
-	Accepted int    `json:"accepted"` // findings that are accepted by it
+	Accepted int    `json:"accepted"` // findings that it accepts
 }
 
 func (c *Check) acceptance() *acceptanceFields {
@@ -644,18 +643,18 @@ func (c *Check) acceptance() *acceptanceFields {
 	return a
 }
 
-// RuleState says what became of a rule in a check.
+// RuleState is the result of a rule in a check.
 type RuleState string
 
 const (
 	ruleApplies   RuleState = "applies"
 	ruleExpired   RuleState = "expired"
-	ruleTooMany   RuleState = "too-many-tags"  // something that it is about keeps more tags from being pulled than it allows
-	ruleUnsought  RuleState = "not-looked-for" // nothing is found, and not all such things were looked for
-	ruleUnmatched RuleState = "unmatched"      // nothing is found
+	ruleTooMany   RuleState = "too-many-tags"  // a finding blocks more tags than it allows
+	ruleUnsought  RuleState = "not-looked-for" // there is no such finding, but not all were looked for
+	ruleUnmatched RuleState = "unmatched"      // there is no such finding
 )
 
-// RuleStates are all of them, those last that want no attention.
+// RuleStates are all states; those that need no attention are last.
 var RuleStates = []RuleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
 
 func (c *Check) StateOf(r *accept.Rule) RuleState {
@@ -673,7 +672,7 @@ func (c *Check) StateOf(r *accept.Rule) RuleState {
 	return ruleUnmatched
 }
 
-// Fate says in a clause what became of a rule that doesn't simply apply.
+// Fate describes, in a clause, a rule that doesn't simply apply.
 func (c *Check) Fate(r *accept.Rule) string {
 	switch c.StateOf(r) {
 	case ruleExpired:

@@ -20,21 +20,21 @@ import (
 	"regfsck/report/view"
 )
 
-// DiffSchema names the form of the document of a comparison.
+// DiffSchema is the name and version of the document of a comparison.
 const DiffSchema = "regfsck.diff/1"
 
-// Comparison is what two reports of checks differ in.
+// Comparison compares two reports of checks.
 type Comparison struct {
 	Version  string
 	Old, New *Past
 }
 
-// Past is a report of a check that was read from its JSON.
+// Past is a saved report of a check.
 type Past struct {
 	Schema   string          `json:"schema"`
 	Target   string          `json:"target"`
 	Finished string          `json:"finished"`
-	Looked   *lookedFields   `json:"looked"` // nil: a version wrote it that didn't say
+	Looked   *lookedFields   `json:"looked"` // nil: from an earlier version without it
 	Complete bool            `json:"complete"`
 	Verdict  string          `json:"verdict"`
 	Broken   []brokenFields  `json:"broken_tags"`
@@ -43,15 +43,13 @@ type Past struct {
 	Exit     exitFields      `json:"exit"`
 }
 
-// interrupted reports whether the check ended before it had hashed all blobs that it was
-// to hash.
+// interrupted reports whether the check ended before it had hashed all blobs that it should.
 func (p *Past) interrupted() bool { return exitcode.Code(p.Exit.Code)&exitcode.Cancelled != 0 }
 
-// maxPast is how large a report may be that is read, in bytes: some five million findings.
+// maxPast is the most bytes of a report, enough for five million findings.
 var maxPast int64 = 2 << 30
 
-// ReadPast reads the JSON that a check wrote. The error says what it is in place of
-// that.
+// ReadPast reads the JSON of a check. If it is something else, the error says what.
 func ReadPast(r io.Reader) (*Past, error) {
 	p := &Past{}
 	bounded := &io.LimitedReader{R: r, N: maxPast + 1}
@@ -77,9 +75,9 @@ func ReadPast(r io.Reader) (*Past, error) {
 	return p, nil
 }
 
-// Accept returns a file that accepts the findings that are chosen, each by its key, for a
-// reason. What it leaves out of these is said in clauses: what is accepted already, and
-// what can't be.
+// Accept returns a file that accepts the chosen findings by key, with a reason. left
+// describes, in clauses, what isn't included: findings that are accepted already, or can't
+// be.
 func (p *Past) Accept(reason, until string, chosen func(id, severity, key string) bool) (file accept.File, left []string) {
 	file = accept.File{Schema: accept.Schema, Target: p.Target}
 	seen, already, never := map[[2]string]int{}, 0, 0
@@ -108,13 +106,13 @@ func (p *Past) Accept(reason, until string, chosen func(id, severity, key string
 	return file, left
 }
 
-// same is what makes two findings the same one: the kind and the key, and the tag of
-// kinds that can be about several at one key.
+// same returns the identity of a finding: its kind and key, and the tag for kinds with
+// several findings at one key.
 func (f *findingFields) same() string {
-	return f.ID + "\x00" + accept.Legible(f.Path) + "\x00" + accept.Legible(f.Tag) // a name that is no UTF-8 is another in JSON
+	return f.ID + "\x00" + accept.Legible(f.Path) + "\x00" + accept.Legible(f.Tag) // JSON replaces bytes that are not UTF-8
 }
 
-// without are the findings of p that other lacks, in the order of p.
+// without returns the findings of p that other lacks, in order.
 func (p *Past) without(other *Past) (all []findingFields) {
 	known := map[string]bool{}
 	for i := range other.Findings {
@@ -128,11 +126,11 @@ func (p *Past) without(other *Past) (all []findingFields) {
 	return all
 }
 
-// broke are the tags that are broken now and weren't before.
+// broke returns the tags that are broken now and weren't before.
 func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.Broken) }
 
-// healed are the tags that were broken, and now are whole or no more there. Of one that
-// could not be judged now, or whose damage was not looked for, that is unknown.
+// healed returns the tags that were broken and now can be pulled or don't exist. Tags whose
+// state is unknown now, or whose damage was not looked for, are left out.
 func (c *Comparison) healed() []string {
 	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t brokenFields) bool {
 		return slices.ContainsFunc(t.Because, func(why reasonFields) bool { return !c.looksFor(why.ID) })
@@ -140,8 +138,8 @@ func (c *Comparison) healed() []string {
 	return tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown))
 }
 
-// looksFor reports whether the new check looked for what the old one found. One that was
-// interrupted may not have hashed the blob that the finding is about.
+// looksFor reports whether the new check looked for a kind of finding of the old one. An
+// interrupted check may not have hashed the blob.
 func (c *Comparison) looksFor(id string) bool {
 	if kind, _ := finding.Parse(id); c.New.interrupted() && (kind == finding.BlobCorrupt || kind == finding.DescriptorWrong) {
 		return false
@@ -149,8 +147,8 @@ func (c *Comparison) looksFor(id string) bool {
 	return c.New.Looked.covers(c.Old.Looked, id)
 }
 
-// missing are the findings that only the old report has: gone are those that the new
-// check looked for, unsought are the others.
+// missing returns the findings that only the old report has: gone if the new check looked for
+// them, else unsought.
 func (c *Comparison) missing() (gone, unsought []findingFields) {
 	for _, f := range c.Old.without(c.New) {
 		if c.looksFor(f.ID) {
@@ -175,7 +173,7 @@ func tagsWithout(tags, others []brokenFields) []string {
 	return refs
 }
 
-// kindsOf counts findings by id, in the order of the first of each.
+// kindsOf counts findings by id, in order of first occurrence.
 func kindsOf(all []findingFields) (ids []string, count map[string]int) {
 	count = map[string]int{}
 	for _, f := range all {
@@ -186,8 +184,7 @@ func kindsOf(all []findingFields) (ids []string, count map[string]int) {
 	return ids, count
 }
 
-// View is the tags that broke and that can be pulled again, and the findings that are
-// new and that are gone.
+// View returns the tags that broke or healed, and the findings that are new or gone.
 func (c *Comparison) View(o view.Options) view.View {
 	return (&Check{}).text("check", o, func(t *text) {
 		t.Rest = "--json has all of them"
@@ -210,7 +207,7 @@ func (c *Comparison) View(o view.Options) view.View {
 	})
 }
 
-// changesTo writes what the two reports differ in.
+// changesTo writes the differences.
 func (c *Comparison) changesTo(t *text) {
 	if c.Old.Target != c.New.Target {
 		t.Para(1, "The reports name different stores. The old one is of "+words.Clean(c.Old.Target)+".")
@@ -232,7 +229,7 @@ func (c *Comparison) changesTo(t *text) {
 	}
 }
 
-// writeRefs names tags.
+// writeRefs lists tags.
 func writeRefs(t *text, st view.Style, title string, refs []string) {
 	if len(refs) > 0 {
 		t.Section(st, title)
@@ -240,7 +237,7 @@ func writeRefs(t *text, st view.Style, title string, refs []string) {
 	}
 }
 
-// writeFindings writes findings that only one report has, a group for each kind.
+// writeFindings writes findings that only one report has, by kind.
 func writeFindings(t *text, st view.Style, title string, all []findingFields) {
 	if len(all) == 0 {
 		return
@@ -263,14 +260,14 @@ func writeFindings(t *text, st view.Style, title string, all []findingFields) {
 	}
 }
 
-// Short is how many findings are new, gone and unchanged.
+// Short returns the numbers of new, gone and unchanged findings.
 func (c *Comparison) Short(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		p.Verdict(c.sum(p)...)
 	})
 }
 
-// sum is the comparison in one line.
+// sum returns the comparison in one line.
 func (c *Comparison) sum(p *view.Printer) []string {
 	added := c.New.without(c.Old)
 	gone, unsought := c.missing()
@@ -288,8 +285,8 @@ func (c *Comparison) sum(p *view.Printer) []string {
 	return []string{p.Paint(st, word), ": ", words.Plural(len(added), "finding is", "findings are") + " new, " + words.Number(len(gone)) + " gone, " + words.Number(len(c.New.Findings)-len(added)) + " unchanged" + more}
 }
 
-// isBad reports whether a finding is an error or worse. Of a kind of another version its
-// report says how severe it is.
+// isBad reports whether a finding is an error or worse. For kinds of other versions, the
+// report's severity is used.
 func isBad(f findingFields) bool {
 	if kind, ok := finding.Parse(f.ID); ok {
 		return kind.Severity() <= finding.Error
@@ -297,7 +294,7 @@ func isBad(f findingFields) bool {
 	return slices.Contains([]string{fmt.Sprint(finding.Fatal), fmt.Sprint(finding.Error)}, f.Severity)
 }
 
-// diffFields are the document of a comparison.
+// diffFields is the document of a comparison.
 type diffFields struct {
 	headFields
 	Old sideFields `json:"old"`
@@ -306,32 +303,32 @@ type diffFields struct {
 	Exit exitFields `json:"exit"`
 }
 
-// changedFields are what has changed since an earlier report.
+// changedFields are the changes since an earlier report.
 type changedFields struct {
 	Old sideFields `json:"old"`
 	differenceFields[[]findingFields]
 }
 
-// differenceFields are what two reports differ in. Lists are sequences where a document
-// begins with them, and slices within another.
+// differenceFields are the differences of two reports. L is a sequence at the top of a
+// document, and a slice within another.
 type differenceFields[L any] struct {
 	Unchanged int      `json:"unchanged"`
 	Broke     []string `json:"tags_broke"`
 	Healed    []string `json:"tags_healed"` // or removed
 	Added     L        `json:"added"`
 	Gone      L        `json:"gone"`
-	Unsought  L        `json:"not_looked_for"` // only the old check looked for it
+	Unsought  L        `json:"not_looked_for"` // the new check did not look for it
 }
 
 type sideFields struct {
 	Target   string        `json:"target"`
 	Finished string        `json:"finished"`
-	Looked   *lookedFields `json:"looked,omitempty"` // where the report says
+	Looked   *lookedFields `json:"looked,omitempty"` // if the report has it
 	Complete bool          `json:"complete"`
 	Verdict  string        `json:"verdict"`
 }
 
-// Fields is the comparison for machines.
+// Fields returns the document.
 func (c *Comparison) Fields() any {
 	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, sideOf(c.Old), sideOf(c.New), differences(c, slices.Values), exitOf(0)}
 }
@@ -340,7 +337,7 @@ func sideOf(p *Past) sideFields {
 	return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict}
 }
 
-// changed is the comparison as a part of the new report.
+// changed returns the comparison as a part of the new report.
 func (c *Comparison) changed() changedFields {
 	return changedFields{sideOf(c.Old), differences(c, document.List)}
 }
@@ -351,7 +348,7 @@ func differences[L any](c *Comparison, list func([]findingFields) L) differenceF
 	return differenceFields[L]{len(c.New.Findings) - len(added), c.broke(), c.healed(), list(added), list(gone), list(unsought)}
 }
 
-// changed is what has changed since an earlier report, nil where none was given.
+// changed returns the changes since an earlier report, nil without one.
 func (c *Check) changed() *changedFields {
 	if c.Since == nil {
 		return nil
@@ -376,25 +373,25 @@ func (c *Check) Comparison() *Comparison {
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }
 
-// Changes are the findings that only one of the reports has, by what became of them.
+// Changes yields the findings that only one of the reports has, by their state.
 func (c *Comparison) Changes(yield func(string, []findingFields) bool) {
 	gone, unsought := c.missing()
 	_ = yield("new", c.New.without(c.Old)) && yield("gone", gone) && yield("not looked for", unsought)
 }
 
-// Looked says what a check looked for. Of what it didn't look for, its report is silent.
+// Looked is what a check looked for; a report is silent about the rest.
 type Looked struct {
 	Verify   graph.Verify
 	Thorough bool
-	Untagged bool // manifests without a tag count as garbage, and so does what only they need
+	Untagged bool // untagged manifests and what only they need count as garbage
 	Grace    time.Duration
 
-	verify string // Verify as a report says it that was read back; else ""
+	verify string // Verify of a saved report, else ""
 }
 
-// lookedFields are Looked in the document of a check.
+// lookedFields is Looked in a document.
 type lookedFields struct {
-	Verify       string `json:"verify"` // whose bytes were hashed: manifests, a share of all blobs like "5%", a part of them like "3/30", a size, missing, or all
+	Verify       string `json:"verify"` // what was hashed: manifests, a share of all blobs like "5%", a part like "3/30", a size, missing, or all
 	Thorough     bool   `json:"thorough"`
 	Untagged     bool   `json:"untagged"`
 	GraceSeconds int64  `json:"grace_seconds"`
@@ -419,8 +416,8 @@ func (l Looked) fields() lookedFields {
 	return lookedFields{verify, l.Thorough, l.Untagged, int64(l.Grace / time.Second)}
 }
 
-// hashed is how many percent of the blobs were hashed, whatever they are; certain is
-// false where these aren't the same ones in each check, or where the number is unknown.
+// hashed returns the percentage of blobs that were hashed; certain is false if checks hash
+// different ones, or it is unknown.
 func (l *lookedFields) hashed() (percent float64, certain bool) {
 	switch l.Verify {
 	case "all":
@@ -433,17 +430,15 @@ func (l *lookedFields) hashed() (percent float64, certain bool) {
 	return n, ok && err == nil
 }
 
-// hashesAgain reports whether a check that looked like l hashed all that one that looked
-// like other did.
+// hashesAgain reports whether a check with l hashed all that one with other did.
 func (l *lookedFields) hashesAgain(other *lookedFields) bool {
 	mine, certain := l.hashed()
 	theirs, known := other.hashed()
 	return certain && mine == 100 || certain && known && mine >= theirs
 }
 
-// covers reports whether a check that looked like l would have found again what is
-// called id and one that looked like other found. A report that doesn't say how it
-// looked is taken for one with no flags.
+// covers reports whether a check with l would have found again a finding of a check with
+// other. nil stands for a check without flags.
 func (l *lookedFields) covers(other *lookedFields, id string) bool {
 	if l == nil {
 		l = &lookedFields{}
@@ -463,7 +458,7 @@ func (l *lookedFields) covers(other *lookedFields, id string) bool {
 	return true
 }
 
-// differ says what two checks looked for differently, a line each.
+// differ describes the differences of two checks, a line each.
 func (l *lookedFields) differ(to *lookedFields) (lines []string) {
 	if l == nil || to == nil {
 		if l == to {

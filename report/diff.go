@@ -24,24 +24,22 @@ const (
 
 var signStyles = map[string]view.Style{Removed: view.Red, Written: view.Green, Undecided: view.Yellow}
 
-// Change is a line of the diff.
+// Change is a line of a diff.
 type Change struct {
 	Sign, repository, Name, Reason string
 	Kind                           finding.Kind
 	Bytes                          int64
 	blob, ownDirectory             bool
-	thing                          string       // what it is a part of, "" where that is all of it
-	cure                           finding.Cure // of what needs a decision
+	thing                          string       // the object that it is a part of, "" if it is whole
+	cure                           finding.Cure // if it needs a decision
 }
 
-// isOwnDirectory reports whether a step removes one of the directories that make a
-// repository.
+// isOwnDirectory reports whether a step removes one of a repository's own directories.
 func isOwnDirectory(s *plan.Step) bool {
 	return s.Kind == plan.Directory && s.Finding.TakesRepository()
 }
 
-// Decisions are the findings whose cure needs a request that was not made, in their order;
-// none where the plan is about a removal alone.
+// Decisions returns the findings whose cure needs a request, in order; none for a removal.
 func (p *Plan) Decisions() iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		if p.Policy.Removal != nil {
@@ -55,9 +53,8 @@ func (p *Plan) Decisions() iter.Seq[finding.Finding] {
 	}
 }
 
-// Changes are the lines of the diff: repositories by name, then what belongs to
-// none, then blobs; in each what is done in the order in which it is done, and
-// then what needs a decision.
+// Changes returns the lines of the diff: repositories by name, then what is of no repository,
+// then blobs; in each, changes in order of execution, then what needs a decision.
 func (p *Plan) Changes() []Change {
 	var all []Change
 	for i := range p.Plan.Steps {
@@ -78,11 +75,11 @@ func (p *Plan) Changes() []Change {
 			case c.blob:
 				c.Bytes = int64(len(s.Body))
 			}
-		case plan.Abort: // not by the digest: a blob at the same key is kept
+		case plan.Abort: // without the digest: a blob at the same key is kept
 			c.Name = pathOf(s.Repository, s.Key)
 		}
 		if last := len(all) - 1; last >= 0 && isOwnDirectory(s) && all[last].ownDirectory && all[last].repository == c.repository {
-			all[last].Name += " " + c.Name // the directories of a repository are one thing
+			all[last].Name += " " + c.Name // the directories of a repository are one line
 			continue
 		}
 		all = append(all, c)
@@ -99,7 +96,7 @@ func (p *Plan) Changes() []Change {
 	return all
 }
 
-// place ranks the three parts of a diff.
+// place returns the rank of a change's part of the diff.
 func place(c *Change) int {
 	switch {
 	case c.blob:
@@ -110,7 +107,7 @@ func place(c *Change) int {
 	return 0
 }
 
-// diff writes what is removed, what is written and what needs a decision.
+// diff writes the lines of the diff.
 func (t *planText) diff() {
 	groups := GroupsOf(t.all)
 	repositories := 0
@@ -128,7 +125,7 @@ func (t *planText) diff() {
 	}
 }
 
-// GroupsOf splits sorted changes by the part that they belong to.
+// GroupsOf splits sorted changes by part.
 func GroupsOf(all []Change) (groups [][]Change) {
 	for len(all) > 0 {
 		n := slices.IndexFunc(all, func(c Change) bool {
@@ -142,7 +139,7 @@ func GroupsOf(all []Change) (groups [][]Change) {
 	return groups
 }
 
-// PartTitle names the part of a diff to which a change belongs.
+// PartTitle returns the title of a change's part.
 func PartTitle(c *Change) string {
 	switch place(c) {
 	case 1:
@@ -153,7 +150,7 @@ func PartTitle(c *Change) string {
 	return words.Clean(c.repository)
 }
 
-// changesOf writes the lines of one repository, or of another part.
+// changesOf writes the lines of one part.
 func (t *planText) changesOf(all []Change) {
 	t.Heading(view.Bold, PartTitle(&all[0]))
 	for i := range all[:t.First(len(all))] {
@@ -162,7 +159,7 @@ func (t *planText) changesOf(all []Change) {
 	t.More(1, len(all), "")
 }
 
-// linkSize is what a link takes: not worth a word.
+// linkSize is the size of a link, which isn't shown.
 const linkSize = 71
 
 func (t *planText) change(c *Change) {
@@ -178,13 +175,12 @@ func (t *planText) change(c *Change) {
 		tail += "  --also " + c.Kind.String()
 	}
 	t.Line(1, t.Paint(signStyles[c.Sign], c.Sign+" "), name, t.Paint(view.Dim, tail))
-	if c.Reason != "" && (t.p.Retention == nil || c.Kind != finding.TagRemoved) { // each tag has said why
+	if c.Reason != "" && (t.p.Retention == nil || c.Kind != finding.TagRemoved) { // each tag has its reason already
 		t.Prose(3, t.cropped(words.Clean(c.Reason)))
 	}
 }
 
-// nameOf is a path below its repository where it has one; of a blob it is the
-// digest.
+// nameOf returns a path relative to its repository; for a blob, the digest.
 func nameOf(repository, path string) string {
 	if key, err := layout.Parse(path); err == nil && key.Kind == layout.Blob {
 		return key.Algorithm + ":" + key.Hex
@@ -192,7 +188,7 @@ func nameOf(repository, path string) string {
 	return pathOf(repository, path)
 }
 
-// pathOf is a path below its repository where it has one, else below the root.
+// pathOf returns a path relative to its repository, else to the root.
 func pathOf(repository, path string) string {
 	if repository != "" {
 		return strings.TrimPrefix(path, layout.RepositoryKey(repository)+"/")
@@ -200,17 +196,17 @@ func pathOf(repository, path string) string {
 	return strings.TrimPrefix(path, layout.Root+"/")
 }
 
-// sum counts the changes of a diff that have one sign and are for one kind of finding.
+// sum is the number of changes with one sign and kind of finding.
 type sum struct {
 	sign  string
 	id    finding.Kind
-	cure  finding.Cure // of what needs a decision
+	cure  finding.Cure // if it needs a decision
 	count int
 	bytes int64
 }
 
-// sumsOf counts the things of the diff by sign and finding, in the order of the
-// findings; those that need a decision come last.
+// sumsOf counts the objects of the diff by sign and kind, in the order of kinds; those that
+// need a decision are last.
 func sumsOf(all []Change) iter.Seq[sum] {
 	counts := map[string]map[finding.Kind]*sum{Removed: {}, Written: {}, Undecided: {}}
 	type part struct {
@@ -242,8 +238,8 @@ func sumsOf(all []Change) iter.Seq[sum] {
 	}
 }
 
-// sums writes why things change, once for each kind of finding. What needs a decision is
-// written only where DECISIONS is not.
+// sums writes the reason of changes, once for each kind. What needs a decision is left out if
+// DECISIONS lists it.
 func (t *planText) sums(decisions bool) {
 	first := true
 	for s := range sumsOf(t.all) {
@@ -265,14 +261,14 @@ func (t *planText) sums(decisions bool) {
 			t.Prose(3, t.cureOf(s.id, s.cure))
 		}
 	}
-	t.young()
+	t.inGrace()
 	t.lost()
-	t.stayAway()
+	t.notCopied()
 	t.incurable()
 	t.expiring()
 }
 
-// some is a size for a table; 0 is a dash.
+// some formats a size for a table; 0 is a dash.
 func some(bytes int64) string {
 	if bytes == 0 {
 		return "-"
@@ -280,8 +276,8 @@ func some(bytes int64) string {
 	return words.Size(bytes)
 }
 
-// young says how much garbage is kept because it is in grace.
-func (t *planText) young() {
+// inGrace writes how much garbage is kept because it is in grace.
+func (t *planText) inGrace() {
 	n := 0
 	for id := range finding.Kinds {
 		n += t.Result.Counts[id].InGrace
@@ -291,8 +287,8 @@ func (t *planText) young() {
 	}
 }
 
-// lost says how many complete images are garbage, and how to restore them, or why they
-// can't be restored.
+// lost writes how many complete images are garbage, and how to restore them, or why that is
+// impossible.
 func (t *planText) lost() {
 	n := t.Result.Totals.LostImages
 	if n == 0 || t.p.Policy.Skips(finding.BlobOrphan) && !t.p.Policy.Cures(finding.ManifestLost) {
@@ -317,8 +313,8 @@ func (t *planText) lost() {
 	t.More(2, len(gone), "")
 }
 
-// stayAway says which tags of a source can't be restored though they were asked for.
-func (t *planText) stayAway() {
+// notCopied lists the requested tags of sources that can't be copied.
+func (t *planText) notCopied() {
 	var all []finding.Finding
 	for f := range notReturning(t.Result) {
 		all = append(all, f)
@@ -334,8 +330,8 @@ func (t *planText) stayAway() {
 	t.More(2, len(all), "")
 }
 
-// notReturning are the tags of sources, and the manifests without a tag, that were to be
-// restored and can't be.
+// notReturning yields the requested tags and untagged manifests of sources that can't be
+// copied.
 func notReturning(r *check.Result) iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		for f := range r.Findings {
@@ -346,7 +342,7 @@ func notReturning(r *check.Result) iter.Seq[finding.Finding] {
 	}
 }
 
-// lostForGood are the lost images that were to be restored and can't be.
+// lostForGood returns the lost images that were to be restored and can't be.
 func lostForGood(r *check.Result) (all []finding.Finding) {
 	for f := range r.Findings {
 		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
@@ -356,9 +352,9 @@ func lostForGood(r *check.Result) (all []finding.Finding) {
 	return all
 }
 
-// incurable says how much is broken beyond repair.
+// incurable writes how much can't be repaired.
 func (t *planText) incurable() {
-	if t.p.Policy.Removal != nil { // that is not what was asked
+	if t.p.Policy.Removal != nil { // a removal repairs nothing
 		return
 	}
 	n, archived, kinds := 0, 0, []string{}
@@ -386,7 +382,7 @@ func (t *planText) incurable() {
 	}
 }
 
-// expiring names lifecycle rules of the storage that delete more than the plan says.
+// expiring lists lifecycle rules of the storage that delete more than the plan.
 func (t *planText) expiring() {
 	for f := range t.Result.Findings {
 		if f.Kind == finding.LifecycleExpiry {
@@ -395,7 +391,7 @@ func (t *planText) expiring() {
 	}
 }
 
-// shares writes how much is removed and how much is kept.
+// shares writes how much is removed and kept.
 func (t *planText) shares() {
 	if len(t.p.Plan.Steps) == 0 {
 		return

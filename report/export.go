@@ -10,22 +10,22 @@ import (
 	"regfsck/report/view"
 )
 
-// ExportSchema names the form of the document of an export.
+// ExportSchema is the name and version of the document of an export.
 const ExportSchema = "regfsck.export/1"
 
-// Export is what was written of a store for others to read.
+// Export is the files that were written of a store.
 type Export struct {
 	Version  string
 	Target   string
 	Started  time.Time
 	Finished time.Time
-	Tables   string // the directory of the tables; "" where none were written
+	Tables   string // the directory of the tables; "" for none
 	Files    []Exported
 	Notes    []string
 	Exit     exitcode.Code
 }
 
-// Exported is one file that was written.
+// Exported is a file that was written.
 type Exported struct {
 	Name  string `json:"name"` // of the table, or batch-manifest
 	Path  string `json:"path"`
@@ -33,10 +33,10 @@ type Exported struct {
 	Bytes int64  `json:"bytes"`
 }
 
-// BatchManifest is the name of the file that names the blobs for a batch job.
+// BatchManifest is the name of the list of blobs for a batch job.
 const BatchManifest = "batch-manifest"
 
-// View is a line a file.
+// View returns a line a file.
 func (e *Export) View(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		p.Title(e.sum())
@@ -62,7 +62,7 @@ func (e *Export) View(o view.Options) view.View {
 	})
 }
 
-// Short is how many files were written, and where.
+// Short returns how many files were written, and where.
 func (e *Export) Short(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) { p.Line(0, e.sum()) })
 }
@@ -88,7 +88,7 @@ type exportFields struct {
 	Exit   exitFields `json:"exit"`
 }
 
-// Fields is what was written for machines.
+// Fields returns the document.
 func (e *Export) Fields() any {
 	return exportFields{timed(ExportSchema, e.Version, e.Target, e.Started, e.Finished), e.Tables, document.List(e.Files), document.List(e.Notes), exitOf(e.Exit)}
 }

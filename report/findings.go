@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// cures says what can be done about a finding without a decision.
+// cures describes what a fix does about a finding.
 var cures = map[finding.Cure]string{
 	finding.CureNone:    "nothing in this store can repair it",
 	finding.CureRemove:  "fix removes it",
@@ -19,7 +19,7 @@ var cures = map[finding.Cure]string{
 	finding.CureHeal:    "fix copies it from a source",
 }
 
-// cureOf says what can be done about a finding of the store.
+// cureOf describes what can be done about a finding of the store.
 func (t *text) cureOf(id finding.Kind, cure finding.Cure) string {
 	also := "--also " + id.String()
 	ask := "needs your decision: " + also
@@ -50,8 +50,8 @@ func (t *text) cureOf(id finding.Kind, cure finding.Cure) string {
 	return cures[cure]
 }
 
-// findings writes all but garbage, worst first, a group for each id: on a terminal the
-// first of each, elsewhere all, a line each.
+// findings writes all but garbage, worst first, by kind: on a terminal the first of each,
+// elsewhere all.
 func (t *text) findings() {
 	group, n := finding.None, 0
 	cure := ""
@@ -99,8 +99,8 @@ var severityTitles = [...]struct {
 	finding.Asked:   {"ASKED FOR", view.Cyan},
 }
 
-// group opens the findings of one id, of which f is the first, and returns the cure of
-// that, which holds for all that name no other.
+// group begins the findings of one kind, of which f is the first, and returns its cure, the
+// default of the group.
 func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	s := f.Kind.Severity()
 	if before == finding.None || before.Severity() != s {
@@ -114,7 +114,7 @@ func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	return cure
 }
 
-// curing says what can be done about a finding, "" where nothing can.
+// curing describes what can be done about a finding, "" for nothing.
 func (t *text) curing(f *finding.Finding) string {
 	switch f.Cure {
 	case finding.CureNone:
@@ -125,8 +125,8 @@ func (t *text) curing(f *finding.Finding) string {
 	return t.cureOf(f.Kind, f.Cure)
 }
 
-// finding writes one: which tags it breaks, its path, its detail, and what can be done
-// about it, where that isn't the cure of its group.
+// finding writes one finding: the tags that it blocks, its path, its detail, and its cure if
+// it isn't the group's.
 func (t *text) finding(f finding.Finding, cure string) {
 	path := t.cropped(words.Clean(f.Path))
 	if name := Impact(f); name != "" {
@@ -146,7 +146,7 @@ func (t *text) finding(f finding.Finding, cure string) {
 	}
 }
 
-// lineOf is one as a line: its kind, its key, which tags it breaks, and what more is known.
+// lineOf returns a finding as a line.
 func lineOf(f *finding.Finding) string {
 	parts := []string{f.Kind.String(), words.Clean(f.Path)}
 	if name := Impact(*f); name != "" {
@@ -158,7 +158,7 @@ func lineOf(f *finding.Finding) string {
 	return strings.Join(parts, "  ")
 }
 
-// Impact names the tags that a finding breaks, or else what it is about.
+// Impact returns the tags that a finding blocks, or else its object.
 func Impact(f finding.Finding) string {
 	if f.AffectsCount == 0 {
 		return subject(f)
@@ -172,8 +172,7 @@ func Impact(f finding.Finding) string {
 	return s + " can't be pulled"
 }
 
-// subject names the thing itself, tags before digests; "" where only its path
-// does.
+// subject returns the object, by tag or digest; "" if it has only a path.
 func subject(f finding.Finding) string {
 	switch {
 	case f.Repository != "" && f.Tag != "":
@@ -195,26 +194,26 @@ func sized(bytes int64) string {
 	return "  " + words.Size(bytes)
 }
 
-// strays groups foreign files by the first name in their path that the layout does not
-// have: one file manager or file system can write thousands of them.
+// strays groups foreign files by the first name in their path that isn't of the layout: a
+// program can write thousands of them.
 type strays struct {
-	names []string // in the order in which they were met
+	names []string // in order of occurrence
 	of    map[string]*stray
 }
 
-// stray is the foreign files under one name.
+// stray is a group of foreign files.
 type stray struct {
 	count int
 	bytes int64
-	first []finding.Finding // of these, up to fewStrays
+	first []finding.Finding // at most fewStrays
 }
 
-// fewStrays is how many foreign files of one name are listed one by one.
+// fewStrays is the largest group that is listed by file.
 const fewStrays = 3
 
 func (s *strays) add(f finding.Finding) {
 	name := layout.Stray(f.Path)
-	if f.Detail != "" { // it is listed by itself, with its detail
+	if f.Detail != "" { // listed alone, with its detail
 		name = f.Path
 	}
 	if s.of == nil {
@@ -232,8 +231,8 @@ func (s *strays) add(f finding.Finding) {
 	}
 }
 
-// strays writes foreign files behind the n entries that a list has, and returns
-// how many it adds: where there are many under one name, that is one.
+// strays writes foreign files after the n entries of a list, and returns how many it adds:
+// one for a large group.
 func (t *text) strays(s *strays, n int, cure string) (more int) {
 	for _, name := range s.names {
 		all := s.of[name]
@@ -256,7 +255,7 @@ func (t *text) strays(s *strays, n int, cure string) (more int) {
 	return more
 }
 
-// garbage writes the table of what uses space and breaks no tag.
+// garbage writes the table of garbage.
 func (t *text) garbage() {
 	var sum finding.Count
 	for id := range finding.Kinds {
@@ -282,7 +281,7 @@ func (t *text) garbage() {
 	t.acceptedGarbage()
 }
 
-// acceptedGarbage says how much garbage is accepted, which makes no difference to a fix.
+// acceptedGarbage writes how much garbage is accepted, which doesn't affect a fix.
 func (t *text) acceptedGarbage() {
 	var sum finding.Count
 	for id := range finding.Kinds {
@@ -295,8 +294,8 @@ func (t *text) acceptedGarbage() {
 	}
 }
 
-// accepted writes what is accepted, a group for each entry, and then which entries
-// expired, or matched nothing. What is accepted is known, and still wrong.
+// accepted writes the accepted findings by entry, and then the entries that expired or
+// matched nothing.
 func (t *text) accepted() {
 	if t.Accepted == nil {
 		return
@@ -339,7 +338,7 @@ func (t *text) accepted() {
 	t.entries()
 }
 
-// Grounds is why a rule accepts, until when, and its file and line.
+// Grounds returns a rule's reason, end, file and line.
 func Grounds(r *accept.Rule) string {
 	until := "no end"
 	if r.Until != "" {
@@ -348,7 +347,7 @@ func Grounds(r *accept.Rule) string {
 	return words.Clean(strings.Join(strings.Fields(r.Reason), " ")) + " (" + until + "; " + words.Clean(r.Where()) + ")"
 }
 
-// entries writes which entries of --accept didn't simply apply.
+// entries writes the entries of --accept that don't simply apply.
 func (t *text) entries() {
 	n := 0
 	for _, state := range RuleStates[:len(RuleStates)-1] {
@@ -367,7 +366,7 @@ func (t *text) entries() {
 	t.More(1, n, " entries")
 }
 
-// entry says what became of a rule.
+// entry writes the state of a rule.
 func (t *text) entry(steps int, r *accept.Rule) {
 	st := view.Dim
 	if r.Expired {
@@ -376,10 +375,10 @@ func (t *text) entry(steps int, r *accept.Rule) {
 	t.Line(steps, words.Clean(r.Where()), "  ", r.ID, "  ", t.cropped(words.Clean(r.About())), "  ", t.Paint(st, t.Fate(r)))
 }
 
-// fewExpired is how many entries the short answer names.
+// fewExpired is the most entries in the short answer.
 const fewExpired = 10
 
-// expired names the entries of --accept that expired, and no others.
+// expired writes only the entries of --accept that expired.
 func (t *text) expired() {
 	n := 0
 	for r := range t.Accepted.Each() {
@@ -407,7 +406,7 @@ func add(a, b finding.Count) finding.Count {
 	return finding.Count{Count: a.Count + b.Count, Bytes: a.Bytes + b.Bytes, InGrace: a.InGrace + b.InGrace}
 }
 
-// Explanation is all about one kind of finding, for people.
+// Explanation returns the text about one kind of finding.
 func Explanation(id finding.Kind) view.View {
 	e := id.Explanation()
 	return view.Of(view.Options{}, func(p *view.Printer) {
@@ -422,8 +421,8 @@ func Explanation(id finding.Kind) view.View {
 	})
 }
 
-// Explanations is a line about every kind of finding, worst first, and
-// then about what only a removal names.
+// Explanations returns a line about every kind of finding, worst first, then about the
+// reasons of removals.
 func Explanations() view.View {
 	return view.Of(view.Options{}, func(p *view.Printer) {
 		before := finding.Severity(255)
@@ -443,7 +442,7 @@ func Explanations() view.View {
 	})
 }
 
-// SeverityMeaning says in a clause what findings of a severity are.
+// SeverityMeaning describes a severity, in a clause.
 func SeverityMeaning(s finding.Severity) string { return severityMeanings[s] }
 
 var severityMeanings = [...]string{

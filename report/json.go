@@ -14,21 +14,19 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// forMachines is an answer that has Document's form for machines, and perhaps no other.
+// forMachines is an answer with a JSON document.
 type forMachines interface{ Fields() any }
 
-// WriteJSON writes the answer for machines as one JSON document. Every field is there
-// that its schema requires, a list is never null, a time is RFC 3339 in UTC or "".
-// Lists stream: an element a line, in the order of the answer. The same answer gives
-// the same bytes.
+// WriteJSON writes an answer as one JSON document. Required fields are always present, a list
+// is never null, a time is RFC 3339 in UTC or "". Lists are streamed, an element a line. The
+// same answer gives the same bytes.
 func WriteJSON(w io.Writer, d forMachines) error { return document.Write(w, d.Fields()) }
 
-// A document is named in its member "schema": "regfsck.check/1". Its form is the type
-// of what Fields returns, and a schema is made from that type, so that it can't say
-// anything else.
+// A document has its name in the member "schema": "regfsck.check/1". The schema is generated
+// from the type that Fields returns.
 
-// documents are the forms of all documents, by the part of their name that people
-// type. ls has one for each kind of list.
+// documents are the types of all documents, by the short name. ls has one for each kind of
+// list.
 var documents = []struct {
 	name, schema, about string
 	forms               []any
@@ -52,7 +50,7 @@ var documents = []struct {
 	{"accept", accept.Schema, "the accepted findings of regfsck check --accept", []any{accept.File{}}},
 }
 
-// SchemaNames are the names of the documents that have a schema, each with what it is.
+// SchemaNames returns the names of the documents, each with a description.
 func SchemaNames() (all [][2]string) {
 	for _, d := range documents {
 		all = append(all, [2]string{d.name, d.about})
@@ -60,8 +58,7 @@ func SchemaNames() (all [][2]string) {
 	return all
 }
 
-// SchemaOf returns the JSON Schema of a document. ok is false where there is none of
-// that name.
+// SchemaOf returns the JSON Schema of a document; ok reports whether there is one.
 func SchemaOf(name string) (text []byte, ok bool) {
 	for _, d := range documents {
 		if d.name == name {
@@ -75,8 +72,7 @@ func SchemaOf(name string) (text []byte, ok bool) {
 	return nil, false
 }
 
-// ofPeople makes the schema one of the accepted findings, which people write: members that it
-// doesn't have are refused.
+// ofPeople makes the schema strict, for files that people write: unknown members are refused.
 func ofPeople(s *document.Schema) {
 	entry := s.Defs["acceptEntry"]
 	s.Description = "A YAML file of " + strings.TrimPrefix(s.Description[:strings.Index(s.Description, ". ")], "The document is ") + ": regfsck help accepted."
@@ -91,16 +87,16 @@ func ofPeople(s *document.Schema) {
 	entry.OneOf = []*document.Schema{{Required: []string{"key"}}, {Required: []string{"glob"}}}
 }
 
-// The parts that documents have in common.
+// Common parts of documents.
 
-// headFields are those with which every document begins.
+// headFields are the first members of every document.
 type headFields struct {
 	Schema string     `json:"schema"`
 	Tool   toolFields `json:"tool"`
 	Target string     `json:"target"`
 }
 
-// timedFields are those of an answer to something that took its time.
+// timedFields are those of an answer with a duration.
 type timedFields struct {
 	headFields
 	Started  string `json:"started"`
@@ -134,7 +130,7 @@ type costFields struct {
 	LinksRead   int64         `json:"links_read"`
 	LinksByETag int64         `json:"links_proven_by_etag"`
 	Cached      int64         `json:"manifests_cached"`
-	Charged     bool          `json:"requests_cost,omitempty"` // the store is one whose requests cost
+	Charged     bool          `json:"requests_cost,omitempty"` // requests to the store cost money
 	Phases      []phaseFields `json:"phases"`
 }
 
@@ -155,7 +151,7 @@ func phasesOf(phases []graph.Phase) []phaseFields {
 	return all
 }
 
-// askedFields is what a change asked of a store where that costs.
+// askedFields are the requests to a store if these cost money.
 type askedFields struct {
 	Requests backend.Cost `json:"requests"`
 }
@@ -167,7 +163,7 @@ func askedOf(requests bool, c backend.Cost) *askedFields {
 	return &askedFields{c}
 }
 
-// countsOf are the kinds that were found, in their order.
+// countsOf yields the kinds that were found, in order.
 func countsOf(counts *[finding.NumKinds]finding.Count) iter.Seq2[string, finding.Count] {
 	return func(yield func(string, finding.Count) bool) {
 		for id := range finding.Kinds {
@@ -182,11 +178,11 @@ type brokenFields struct {
 	Ref      string          `json:"ref"`
 	Because  []reasonFields  `json:"because"`
 	Outlook  finding.Outlook `json:"outlook,omitempty"`  // what it needs to be pulled again
-	Ask      finding.Kind    `json:"decision,omitempty"` // the finding whose cure waits for a decision and keeps it from being pulled
-	Accepted bool            `json:"accepted,omitempty"` // so is each finding that breaks it
+	Ask      finding.Kind    `json:"decision,omitempty"` // the finding that blocks it and needs a decision
+	Accepted bool            `json:"accepted,omitempty"` // each finding that blocks it is accepted
 }
 
-// reasonFields are why a tag can't be pulled, or could not be judged.
+// reasonFields is a reason why a tag can't be pulled or judged.
 type reasonFields struct {
 	ID   string `json:"id"`   // of the finding, or "changed"
 	Path string `json:"path"` // the finding's
@@ -218,14 +214,14 @@ type findingFields struct {
 	Affects      []string `json:"affects"`
 	AffectsCount int      `json:"affects_count"`
 	Cure         string   `json:"cure"`
-	From         string   `json:"from,omitempty"` // of a cure that copies a blob: the source
+	From         string   `json:"from,omitempty"` // of a copy: the source
 	Young        bool     `json:"young,omitempty"`
-	Withdrawn    bool     `json:"withdrawn,omitempty"` // every image that needs it is withdrawn, as was asked for
+	Withdrawn    bool     `json:"withdrawn,omitempty"` // every image that needs it is withdrawn, as requested
 
 	Accepted *acceptedFields `json:"accepted,omitempty"` // by an entry of --accept
 }
 
-// acceptedFields are the entry by which a finding is accepted.
+// acceptedFields is the entry that accepts a finding.
 type acceptedFields struct {
 	Reason string `json:"reason"`
 	Until  string `json:"until"` // the last day, or ""

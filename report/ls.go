@@ -12,26 +12,26 @@ import (
 	"regfsck/report/view"
 )
 
-// ListSchema names the form of the documents of ls.
+// ListSchema is the name and version of the documents of ls.
 const ListSchema = "regfsck.ls/1"
 
-// List is what all answers of ls have in common.
+// List is the common part of the answers of ls.
 type List struct {
 	Check
-	All int // rows there are; those of a list may be fewer, by --limit
-	Cut int // rows that a terminal shows; 0 for all
+	All int // the number of rows; --limit may leave out some
+	Cut int // rows to show on a terminal; 0 for all
 }
 
-// OnTerminal is how many rows a terminal shows unless more are asked for.
+// OnTerminal is the default number of rows on a terminal.
 const OnTerminal = 30
 
-// lister is a list on its way to a printer.
+// lister writes a list.
 type lister struct {
 	*text
 	list *List
 }
 
-// list returns the view that say makes.
+// list returns the view that say writes.
 func (l *List) list(o view.Options, say func(lister)) view.View {
 	return l.text("ls", o, func(t *text) {
 		if t.Terminal {
@@ -41,13 +41,13 @@ func (l *List) list(o view.Options, say func(lister)) view.View {
 	})
 }
 
-// head writes what the list is about.
+// head writes the title.
 func (t lister) head(name string) {
 	t.title(t.Paint(view.Bold, "regfsck ls"), "  ", words.Clean(t.Target), name)
 	t.Gap()
 }
 
-// rest says how many rows of n are not shown, and how to see them.
+// rest writes how many rows of n are not shown, and how to see them.
 func (t lister) rest(n int) {
 	shown := n
 	if t.Limit > 0 {
@@ -58,7 +58,7 @@ func (t lister) rest(n int) {
 	}
 }
 
-// foot says what may be wrong with the numbers, or with the tags.
+// foot writes what may be wrong with the numbers or tags.
 func (t lister) foot() {
 	if t.Result.Doubts.Database != "" {
 		t.Para(1, t.Paint(view.Yellow, "This registry keeps its links in a database: these numbers may be wrong."))
@@ -69,7 +69,7 @@ func (t lister) foot() {
 	}
 }
 
-// brokenMark says how many tags can't be pulled, for the end of a row.
+// brokenMark returns the number of tags that can't be pulled, for the end of a row.
 func (t lister) brokenMark(n int) string {
 	if n == 0 {
 		return ""
@@ -77,7 +77,7 @@ func (t lister) brokenMark(n int) string {
 	return "  " + t.Paint(view.Red, words.Number(n)+" broken")
 }
 
-// pinned says why no tag has bytes of its own.
+// pinned writes why no tag has own bytes.
 func (t lister) pinned(why string) {
 	if why == "" {
 		return
@@ -86,7 +86,7 @@ func (t lister) pinned(why string) {
 	t.Line(2, t.at("check"))
 }
 
-// Day writes a time for a table, to the minute; the zero time is a dash.
+// Day formats a time to the minute; the zero time is a dash.
 func Day(at time.Time) string {
 	if at.IsZero() {
 		return "-"
@@ -94,13 +94,12 @@ func Day(at time.Time) string {
 	return at.UTC().Format("2006-01-02 15:04")
 }
 
-// ShortDigest cuts a digest to its first twelve digits.
+// ShortDigest shortens a digest to twelve digits.
 func ShortDigest(digest string) string {
 	return longHex.ReplaceAllString(words.Clean(digest), "$1…")
 }
 
-// maxName is how wide a column of names is at most. A longer name, as signatures have it,
-// moves the rest of its own row to the right, and no other row.
+// maxName is the greatest width of a column of names. A longer name shifts only its own row.
 const maxName = 40
 
 // widest returns the width of a column of n names.
@@ -114,16 +113,16 @@ func widest(n int, of func(i int) string) (width int) {
 	return width
 }
 
-// listFields are those with which every document of ls begins.
+// listFields are the first members of documents of ls.
 type listFields struct {
 	timedFields
 	Complete bool         `json:"complete"`
 	Notes    []string     `json:"notes"`
-	Database bool         `json:"links_in_database,omitempty"` // so that the numbers may be wrong
+	Database bool         `json:"links_in_database,omitempty"` // so the numbers may be wrong
 	Again    *againFields `json:"again,omitempty"`
 }
 
-// footFields are those with which it ends.
+// footFields are their last members.
 type footFields struct {
 	Rows int        `json:"rows"`
 	Exit exitFields `json:"exit"`
@@ -138,15 +137,15 @@ func (l *List) fields() listFields {
 
 func (l *List) foot() footFields { return footFields{l.All, exitOf(l.Exit)} }
 
-// RepositoryList is what ls says of a store.
+// RepositoryList is the answer of ls for a store.
 type RepositoryList struct {
 	List
-	Rows   []usage.RepositoryUsage // in the order in which they are shown
-	Shared int64                   // bytes that several repositories refer to, each blob once
+	Rows   []usage.RepositoryUsage // in the order of display
+	Shared int64                   // bytes of blobs that several repositories refer to, each once
 }
 
-// View is a table of repositories, what belongs to none of them, and what
-// the columns mean.
+// View returns a table of repositories, what is of none of them, and the meaning of the
+// columns.
 func (l *RepositoryList) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.head("")
@@ -171,7 +170,7 @@ func (l *RepositoryList) View(o view.Options) view.View {
 	})
 }
 
-// none says that there is no repository, or that none could be read.
+// none returns the sentence for a store without repositories, or without readable ones.
 func (t lister) none() string {
 	if !t.Result.Complete {
 		return "No repository could be read."
@@ -179,7 +178,7 @@ func (t lister) none() string {
 	return "There are no repositories."
 }
 
-// sums writes what belongs to no single repository, and all there is.
+// sums writes what is of no single repository, and the total.
 func (t lister) sums(shared int64) {
 	garbage := t.Result.Counts[finding.BlobOrphan]
 	t.Gap()
@@ -193,14 +192,14 @@ func (t lister) sums(shared int64) {
 	t.Row(t.Paint(view.Bold, "all blobs"), t.Paint(view.Bold, some(t.Result.Totals.Bytes)), "")
 }
 
-// Short is how much there is.
+// Short returns the totals.
 func (l *RepositoryList) Short(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.Line(0, words.Plural(l.All, "repository", "repositories")+" in "+words.Clean(l.Target))
 	})
 }
 
-// repositoryFields are a repository and what it uses.
+// repositoryFields is a repository and its usage.
 type repositoryFields struct {
 	Name      string `json:"name"`
 	Tags      int    `json:"tags"`
@@ -217,7 +216,7 @@ func repositoryOf(r *usage.RepositoryUsage) repositoryFields {
 	return repositoryFields{r.Name, r.Tags, r.Broken, r.Manifests, r.Own, r.Shared, r.Total(), r.Uploads, document.Time(r.Pushed)}
 }
 
-// usedFields are what all repositories use together.
+// usedFields is the usage of all repositories.
 type usedFields struct {
 	Repositories int   `json:"repositories"`
 	Bytes        int64 `json:"bytes"`
@@ -226,7 +225,7 @@ type usedFields struct {
 	Young        int   `json:"young_garbage_blobs"`
 }
 
-// repositoriesFields are the document of a list of repositories.
+// repositoriesFields is the document of a list of repositories.
 type repositoriesFields struct {
 	listFields
 	Totals       usedFields                 `json:"totals"`
@@ -234,7 +233,7 @@ type repositoriesFields struct {
 	footFields
 }
 
-// Fields is the list for machines.
+// Fields returns the document.
 func (l *RepositoryList) Fields() any {
 	n, garbage := &l.Result.Totals, l.Result.Counts[finding.BlobOrphan]
 	return repositoriesFields{

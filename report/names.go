@@ -13,39 +13,38 @@ import (
 	"regfsck/report/view"
 )
 
-// named is what a plan changes, by the name that an operator knows it by.
+// named is a change of a plan, by the name of a tag or repository.
 type named struct {
 	Name  string `json:"name"`
 	What  string `json:"what"`
-	Why   string `json:"why,omitempty"` // a clause, "" where the rest says all
+	Why   string `json:"why,omitempty"` // a clause, "" for none
 	Bytes int64  `json:"bytes"`
 }
 
-// maxApart is how many removed tags are shown each by itself; more are summed up by
-// repository, and so are those of a retention policy, which has said of each why.
+// maxApart is the most removed tags that are listed one by one; more are summed up by
+// repository, and so are those of a retention policy, which has a reason for each.
 const maxApart = 1000
 
-// noRepository names the blobs that belong to none by themselves. No repository is
-// called so: one called blobs is another line.
+// noRepository is the line for blobs of no repository. It isn't a valid name of one.
 const noRepository = "(blobs)"
 
-// holder is a repository or a tag that is removed, or the untagged manifests of a
-// repository, with what only it held.
+// holder is a removed repository or tag, or the untagged manifests of a repository, with what
+// only it needs.
 type holder struct {
 	repository, tag string
-	whole           bool // the repository leaves the catalog
+	whole           bool // the repository is removed from the catalog
 	odd             bool // a tag that could not be pulled
 	tags, manifests int
 	uploads         int
 	links           int64 // bytes of all but blobs
-	bytes           int64 // of the removed blobs that only it needs
+	bytes           int64 // bytes of removed blobs that only it needs
 	roots           []string
-	twin            string // of a tag: another tag that is removed and points to the same
-	image           string // of a tag: what becomes of its image, where no manifest is removed with it
+	twin            string // of a tag: another removed tag with the same target
+	image           string // of a tag: the state of its image, if no manifest is removed with it
 	why             string
 }
 
-// name is "repo" or "repo:tag".
+// name returns "repo" or "repo:tag".
 func (h *holder) name() string {
 	if h.tag == "" {
 		return h.repository
@@ -53,7 +52,7 @@ func (h *holder) name() string {
 	return h.repository + ":" + h.tag
 }
 
-// what says what it is and what it held.
+// what describes it and its content.
 func (h *holder) what() string {
 	var parts []string
 	holds := " only it holds"
@@ -95,17 +94,17 @@ func (h *holder) what() string {
 	return strings.Join(parts, ", ")
 }
 
-// holders sorts the removals of a plan by what is removed by name; blobs are the bytes
-// of the removed blobs by digest, others counts the rest.
+// holders groups the removals of a plan by tag and repository; blobs are the bytes of removed
+// blobs by digest, others counts the rest.
 type holders struct {
 	p       *Plan
 	all     []*holder
 	at      map[string]*holder
-	first   map[string]*holder // by repository and digest: the first whose tag points there
-	apart   bool               // tags have lines of their own
+	first   map[string]*holder // by repository and digest: the first with a tag on it
+	apart   bool               // each tag has a line
 	loose   []*plan.Step
 	blobs   map[string]int64
-	removed map[string]bool // the digests of all blobs that leave their places
+	removed map[string]bool // the digests of all removed blobs
 	bad     named           // corrupt blobs that are moved away
 	others  map[finding.Kind]int
 }
@@ -155,7 +154,7 @@ func (p *Plan) holders() *holders {
 	return h
 }
 
-// of returns the holder of that name, a new one where there is none.
+// of returns the holder of a tag or repository, and adds it if it is new.
 func (h *holders) of(repository, tag string) *holder {
 	name := repository + ":" + tag
 	if h.at[name] == nil {
@@ -165,7 +164,7 @@ func (h *holders) of(repository, tag string) *holder {
 	return h.at[name]
 }
 
-// add counts a step with what is removed by name.
+// add adds a step to a holder.
 func (h *holders) add(o *holder, s *plan.Step) {
 	switch {
 	case s.Kind.IsTag():
@@ -184,15 +183,15 @@ func (h *holders) add(o *holder, s *plan.Step) {
 	}
 }
 
-// claim gives each removed manifest, and each removed blob that only one needs, to
-// what it is removed with.
+// claim assigns each removed manifest, and each removed blob that only one holder needs, to
+// its holder.
 func (h *holders) claim() {
 	if h.p.Result.Scan == nil {
 		h.claimByLinks()
 		return
 	}
 	loose := map[string]bool{}
-	fell := map[string]*holder{} // by repository and digest: with what a manifest is removed
+	fell := map[string]*holder{} // by repository and digest: the holder of a manifest
 	for _, s := range h.loose {
 		loose[s.Repository+"@"+s.Digest] = true
 		fell[s.Repository+"@"+s.Digest] = nil
@@ -267,7 +266,7 @@ func (h *holders) claim() {
 	}
 }
 
-// tagsByRepository counts the tags that are removed.
+// tagsByRepository counts the removed tags.
 func (p *Plan) tagsByRepository() map[string]int {
 	n := map[string]int{}
 	for i := range p.Plan.Steps {
@@ -278,9 +277,8 @@ func (p *Plan) tagsByRepository() map[string]int {
 	return n
 }
 
-// claimByLinks does the same by the steps alone, where the store was not read: a blob
-// whose removed links are all of one repository belongs to what is removed there, which
-// is one holder then.
+// claimByLinks is claim from the steps alone, without a scan: a blob whose removed links are
+// all in one repository is that repository's, which has one holder then.
 func (h *holders) claimByLinks() {
 	of := map[string]*holder{} // by repository
 	for _, o := range h.all {
@@ -317,8 +315,8 @@ func (h *holders) claimByLinks() {
 
 const imageMissing = "tag; its image is missing"
 
-// imageOf says what becomes of the manifest that a removed tag means, where it is not
-// removed with that tag: to is what it is removed with, nil where that isn't known.
+// imageOf describes the state of a removed tag's manifest that isn't removed with that tag:
+// to is what it is removed with, nil if unknown.
 func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
 	id := g.KnownIDOf(o.roots[0])
 	at, known := g.RepoID[o.repository]
@@ -335,7 +333,7 @@ func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
 	return "tag; its image is kept"
 }
 
-// removals are what a plan removes by name, the largest first, and then what has none.
+// removals returns what a plan removes by name, largest first, then the rest.
 func (p *Plan) removals() []named {
 	if p.saved != nil {
 		return p.saved.removals
@@ -375,7 +373,7 @@ func (p *Plan) removals() []named {
 	return all
 }
 
-// partNames says what people call the files that go for a kind of finding.
+// partNames names the files that are removed for a kind of finding.
 func partNames(k finding.Kind) (one, many string) {
 	switch k {
 	case finding.LayerLinkUnreferenced:
@@ -398,8 +396,8 @@ func partNames(k finding.Kind) (one, many string) {
 	return k.String(), k.String()
 }
 
-// repairs are the tags that can be pulled again once the plan was carried out, each with
-// what that takes, and then what else is written.
+// repairs returns the tags that the plan repairs, each with what is written, and then other
+// writes.
 func (p *Plan) repairs() (all []named) {
 	if p.saved != nil {
 		return p.saved.repairs
@@ -460,7 +458,7 @@ func (p *Plan) repairs() (all []named) {
 	return all
 }
 
-// writing says what steps write.
+// writing describes what steps write.
 func writing(steps []*plan.Step) string {
 	links, rebuilt, copied, bytes := 0, 0, 0, int64(0)
 	for _, s := range steps {
@@ -487,7 +485,7 @@ func writing(steps []*plan.Step) string {
 	return strings.Join(parts, ", ")
 }
 
-// byName writes what the plan repairs, removes and leaves to a decision, by name.
+// byName writes repairs, removals and decisions by name.
 func (t *planText) byName() {
 	t.named("REPAIRS", Written, t.p.repairs())
 	t.named("REMOVALS", Removed, t.p.removals())
@@ -515,10 +513,10 @@ func (t *planText) named(title, sign string, all []named) {
 	t.More(1, len(all), "")
 }
 
-// maxSubjects is how many things are named that need one decision.
+// maxSubjects is the most objects listed for one decision.
 const maxSubjects = 3
 
-// decisions writes what needs a decision, once for each kind of finding.
+// decisions writes what needs a decision, by kind of finding.
 func (t *planText) decisions() {
 	type kind struct {
 		id    finding.Kind

@@ -15,47 +15,46 @@ import (
 	"regfsck/report/view"
 )
 
-// PlanSchema names the form of the document of a plan. It is none
-// that can be applied: that is the file of plan.Schema.
+// PlanSchema is the name and version of the document of a plan. It can't be applied; the file
+// of plan.Schema can.
 const PlanSchema = "regfsck.dry-run/1"
 
-// Plan is a plan that isn't carried out yet, with the check that it was made from.
+// Plan is a plan that isn't carried out, with its check.
 type Plan struct {
-	Check              // the scan that it was made from
+	Check              // the check of the plan
 	Command  string    // "fix", "rm" or "prune", or "apply" for a plan from a file
 	File     string    // of apply: the file
-	Policy   gc.Policy // under which it was made
+	Policy   gc.Policy // of the plan
 	Plan     *plan.Plan
-	Facts    apply.Facts     // what is known besides the scan
-	Refusals []apply.Refusal // why carrying it out would be refused now
+	Facts    apply.Facts     // known besides the scan
+	Refusals []apply.Refusal // why carrying it out would be refused
 
-	Retention []Retained // of prune, by repository: what is kept and what is removed; nil for others
+	Retention []Retained // of prune, by repository: all decisions; nil for others
 
-	Unfinished     string // the run that was interrupted and that the next one completes, or ""
-	UnfinishedPlan string // of a removal, which no other run completes: its plan's file; else ""
+	Unfinished     string // an interrupted run that the next one completes, or ""
+	UnfinishedPlan string // the plan file of that run if it was a removal, which no other plan completes; else ""
 
-	Applying bool // it is about to be carried out: the view leaves out how to do that
+	Applying bool // it will be carried out now: the view doesn't suggest that
 
-	Versions *backend.Description // what else there is to the store; nil where it is no more than its files
+	Versions *backend.Description // facts of the store besides its files; nil for none
 
-	State  string   // the directory that keeps what is removed, for an undo; "" where there is to be none
-	NoUndo string   // why that directory could not keep it, which is among Refusals; "" if it can
-	Apply  []string // the arguments of the command that carries it out
+	State  string   // the directory with the quarantine; "" without undo
+	NoUndo string   // why there can be no undo, which is among Refusals; "" if it can
+	Apply  []string // the arguments of the command that applies it
 
-	saved *savedPlan // of one that was read back; else nil
+	saved *savedPlan // of a saved report; else nil
 }
 
-// savedPlan is what was computed from the scan of a plan that was read back.
+// savedPlan is what a saved report has in place of the scan.
 type savedPlan struct {
 	going             plan.Totals
 	shares            []apply.Share
 	repairs, removals []named
 }
 
-// View is the plan for people: what is repaired, what is removed and what needs a
-// decision, by name, or by key where that is asked for; what that comes to, what
-// would refuse it, how it is undone, and the command that carries it out. The
-// same store gives the same text, but for the times of the phases.
+// View returns the plan: repairs, removals and decisions by name, or by key if requested; the
+// totals, refusals, how to undo it, and the command that applies it. The same store gives the
+// same text, except for durations.
 func (p *Plan) View(o view.Options) view.View {
 	return p.text(o, func(t *planText) {
 		t.title(t.Paint(view.Bold, "regfsck "+p.Command), "  ", words.Clean(p.Target))
@@ -69,7 +68,7 @@ func (p *Plan) View(o view.Options) view.View {
 		}
 		t.sums(o.Verbose)
 		t.shares()
-		t.bereft()
+		t.orphanedSignatures()
 		t.hidden()
 		t.Notes(t.Result.Notes)
 		t.prospect()
@@ -86,21 +85,21 @@ func (p *Plan) View(o view.Options) view.View {
 	})
 }
 
-// Short is what the plan comes to in one line.
+// Short returns the plan in one line.
 func (p *Plan) Short(o view.Options) view.View {
 	return p.text(o, func(t *planText) {
 		t.planned()
 	})
 }
 
-// planText is a Plan on its way to a printer.
+// planText writes a Plan.
 type planText struct {
 	*text
 	p   *Plan
 	all []Change
 }
 
-// text returns the view that say makes.
+// text returns the view that say writes.
 func (p *Plan) text(o view.Options, say func(*planText)) view.View {
 	return p.Check.text(p.Command, o, func(t *text) {
 		if p.File != "" { // apply would change the store
@@ -110,26 +109,26 @@ func (p *Plan) text(o view.Options, say func(*planText)) view.View {
 	})
 }
 
-// maxBereft is how many signatures without their image are named.
-const maxBereft = 20
+// maxOrphanedSignatures is the most orphaned signatures listed.
+const maxOrphanedSignatures = 20
 
-// bereft names the signatures in other repositories that are kept and whose image is removed.
-func (t *planText) bereft() {
+// orphanedSignatures lists the kept signatures in other repositories whose image is removed.
+func (t *planText) orphanedSignatures() {
 	all := t.Result.OrphanedReferrers
 	if len(all) == 0 {
 		return
 	}
 	t.Para(1, words.Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
-	for _, b := range all[:min(len(all), maxBereft)] {
+	for _, b := range all[:min(len(all), maxOrphanedSignatures)] {
 		t.Line(2, words.Clean(b.Ref()))
 	}
-	if n := len(all) - maxBereft; n > 0 {
+	if n := len(all) - maxOrphanedSignatures; n > 0 {
 		t.Line(2, "… and "+words.Number(n)+" more (--json names them)")
 	}
 }
 
-// undo says how what is about to happen can be taken back. Where it should be
-// and could not, a refusal says why.
+// undo writes how the change can be undone. If it should be undoable and isn't, a refusal has
+// the reason.
 func (t *planText) undo() {
 	if len(t.p.Plan.Steps) == 0 || t.p.NoUndo != "" {
 		return
@@ -156,8 +155,8 @@ func (t *planText) undo() {
 	}
 }
 
-// undoable says what no undo brings back, and returns what could be undone, as
-// the beginning of a sentence; "" if there is nothing.
+// undoable writes what can't be undone, and returns what can, as the beginning of a sentence;
+// "" for nothing.
 func (t *planText) undoable() string {
 	switch aborts := t.p.Plan.Totals().Aborts; aborts {
 	case 0:
@@ -171,7 +170,7 @@ func (t *planText) undoable() string {
 	}
 }
 
-// unfinished says that an earlier run was interrupted.
+// unfinished writes that an earlier run was interrupted.
 func (t *planText) unfinished() {
 	if t.p.Unfinished != "" {
 		t.Gap()
@@ -186,7 +185,7 @@ func (t *planText) unfinished() {
 	}
 }
 
-// refusals says what would stop the plan from being carried out.
+// refusals writes why the plan would be refused.
 func (t *planText) refusals() {
 	for _, r := range t.p.Refusals {
 		t.Para(0, "--apply would be refused: "+words.Clean(r.Why)+". "+words.Clean(r.How))
@@ -194,7 +193,7 @@ func (t *planText) refusals() {
 	}
 }
 
-// planned puts the plan into a line.
+// planned writes the plan in one line.
 func (t *planText) planned() {
 	steps := len(t.p.Plan.Steps)
 	if steps == 0 {
@@ -204,7 +203,7 @@ func (t *planText) planned() {
 	t.Printer.Verdict(t.Paint(view.Cyan, "PLAN "+t.p.Plan.ID()), ": ", words.Plural(steps, "step", "steps"), ", ", words.Size(t.p.Plan.Bytes()), " removed", t.copied(), t.decided())
 }
 
-// copied says how much is copied from sources, where anything is.
+// copied returns how much is copied from sources, "" for nothing.
 func (t *planText) copied() string {
 	var bytes int64
 	for i := range t.p.Plan.Steps {
@@ -218,7 +217,7 @@ func (t *planText) copied() string {
 	return ", " + words.Size(bytes) + " copied from sources"
 }
 
-// decided counts what waits for a decision.
+// decided returns the number of pending decisions.
 func (t *planText) decided() string {
 	n := 0
 	for range t.p.Decisions() {
@@ -230,7 +229,7 @@ func (t *planText) decided() string {
 	return "; " + words.Plural(n, "finding needs", "findings need") + " your decision"
 }
 
-// last writes the plan's line and the commands that can be run next.
+// last writes the line of the plan and suggested commands.
 func (t *planText) last() {
 	t.Gap()
 	t.planned()
@@ -251,7 +250,7 @@ func (t *planText) last() {
 	t.Commands(steps)
 }
 
-// versions says what is special about undoing changes of a store that keeps versions.
+// versions writes how a store with versions is undone.
 func (t *planText) versions() {
 	v := t.p.Versions
 	switch {
@@ -275,7 +274,7 @@ func (t *planText) versions() {
 	t.Line(1, words.Clean(t.p.State))
 }
 
-// hidden says what the store costs today besides what is listed.
+// hidden writes what the store keeps besides what is listed.
 func (t *planText) hidden() {
 	v := t.p.Versions
 	if v == nil || v.Noncurrent+v.Uploads+len(v.Notes) == 0 {
@@ -296,7 +295,7 @@ func (t *planText) hidden() {
 	}
 }
 
-// aborts is how many multipart uploads the plan gives up.
+// aborts returns how many multipart uploads the plan aborts.
 func (t *planText) aborts() (n int) {
 	for i := range t.p.Plan.Steps {
 		if t.p.Plan.Steps[i].Op == plan.Abort {
@@ -306,15 +305,15 @@ func (t *planText) aborts() (n int) {
 	return n
 }
 
-// describedFields are what a plan says of a store that keeps versions.
+// describedFields are the facts of a store with versions.
 type describedFields struct {
 	backend.Description
 	Keeping string   `json:"keeping"`
-	Expires bool     `json:"expires"` // a rule of the store's own deletes versions after expire_days
+	Expires bool     `json:"expires"` // a rule of the store deletes versions after expire_days
 	Notes   []string `json:"notes"`
 }
 
-// planFields are the document of a plan.
+// planFields is the document of a plan.
 type planFields struct {
 	timedFields
 	Command  string       `json:"command"`
@@ -326,41 +325,40 @@ type planFields struct {
 	Noun        string                             `json:"kind_of_store,omitempty"`
 	Plans       planPolicyFields                   `json:"policy"`
 	File        string                             `json:"file,omitempty"` // of apply
-	Repairs     []named                            `json:"repairs"`        // by the names of tags and repositories
-	Removals    []named                            `json:"removals"`       // likewise, the largest first
+	Repairs     []named                            `json:"repairs"`        // by tag and repository
+	Removals    []named                            `json:"removals"`       // likewise, largest first
 	Shares      []apply.Share                      `json:"shares,omitempty"`
-	Healing     *healingFields                     `json:"healing,omitempty"` // where sources were asked
+	Healing     *healingFields                     `json:"healing,omitempty"` // if sources were asked
 	Going       plan.Totals                        `json:"going"`
 	LostImages  lostFields                         `json:"lost_images"`
-	Away        iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what was to be restored and can't be
+	Away        iter.Seq[awayFields]               `json:"not_returning,omitzero"` // of tag-from-source: what can't be copied
 	Tags        iter.Seq[retainedFields]           `json:"tags,omitzero"`
 	Sums        iter.Seq[sumFields]                `json:"sums"`
 	Counts      iter.Seq2[string, finding.Count]   `json:"counts"`
 	Notes       []string                           `json:"notes"`
 	Cost        costFields                         `json:"cost"`
-	Described   iter.Seq2[string, describedFields] `json:",inline"` // under the name of such a store
+	Described   iter.Seq2[string, describedFields] `json:",inline"` // under the name of the kind of store
 	Bereft      iter.Seq[bereftFields]             `json:"bereft_signatures"`
 	Refusals    iter.Seq[apply.Refusal]            `json:"refusals"`
 	Unfinished  string                             `json:"unfinished_run"`
-	Completes   string                             `json:"unfinished_plan,omitempty"` // the plan that completes that run, of a removal
+	Completes   string                             `json:"unfinished_plan,omitempty"` // the plan that completes an interrupted removal
 	Undo        undoFields                         `json:"undo"`
 	Decisions   iter.Seq[findingFields]            `json:"decisions"`
 	BrokenTags  iter.Seq[brokenFields]             `json:"broken_tags"`
 	UnknownTags iter.Seq[brokenFields]             `json:"unknown_tags"`
-	Findings    iter.Seq[findingFields]            `json:"findings"` // of the check that the plan was made from
+	Findings    iter.Seq[findingFields]            `json:"findings"` // of the plan's check
 	Steps       iter.Seq[*plan.Step]               `json:"steps"`
 	Exit        exitFields                         `json:"exit"`
 }
 
-// Fields is the plan for machines. The steps are those of a plan file, in its form
-// and order.
+// Fields returns the document. The steps are as in a plan file.
 func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
 	d := planFields{
 		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
 		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, kindNames(&p.Policy.Also), kindNames(&p.Policy.Skip)}, File: p.File,
 		Repairs: document.List(p.repairs()), Removals: document.List(p.removals()), Shares: p.shares(),
-		Healing: healingOf(p.Result), Going: p.going(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,
+		Healing: healingOf(p.Result), Going: p.removed(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,
 		Sums:   p.sumFields(),
 		Counts: countsOf(&p.Result.Counts), Notes: document.List(p.Result.Notes), Cost: p.costs(),
 		Bereft: document.Each(p.Result.OrphanedReferrers, func(b *check.OrphanedReferrer) bereftFields {
@@ -388,11 +386,11 @@ func (p *Plan) Fields() any {
 	return d
 }
 
-// planPolicyFields are what a plan is about.
+// planPolicyFields is the policy of a plan.
 type planPolicyFields struct {
-	Removal bool     `json:"removal"` // only of what was named, or of what a retention policy selects
-	Also    []string `json:"also"`    // findings that are cured on request, and were asked for
-	Skip    []string `json:"skip"`    // findings that nothing is done about
+	Removal bool     `json:"removal"` // only what was requested, or what a retention policy selects
+	Also    []string `json:"also"`    // findings that are cured on request
+	Skip    []string `json:"skip"`    // findings that are not fixed
 }
 
 func kindNames(set *[finding.NumKinds]bool) []string {
@@ -405,15 +403,15 @@ func kindNames(set *[finding.NumKinds]bool) []string {
 	return all
 }
 
-// going is how much the plan removes.
-func (p *Plan) going() plan.Totals {
+// removed returns the totals of what the plan removes.
+func (p *Plan) removed() plan.Totals {
 	if p.saved != nil {
 		return p.saved.going
 	}
 	return apply.RemovalTotals(p.Plan, p.Facts)
 }
 
-// shares are how much of the store that is.
+// shares returns its shares of the store.
 func (p *Plan) shares() []apply.Share {
 	if p.saved != nil {
 		return p.saved.shares
@@ -425,8 +423,8 @@ func (p *Plan) sumFields() iter.Seq[sumFields] {
 	return document.Map(sumsOf(p.Changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
 }
 
-// sumFields counts the things of the diff that have a sign: "+" is written, "-" is
-// removed, "!" needs a decision.
+// sumFields counts the lines of the diff: "+" is written, "-" is removed, "!" needs a
+// decision.
 type sumFields struct {
 	Sign    string `json:"sign"`
 	Finding string `json:"finding"`
@@ -434,25 +432,25 @@ type sumFields struct {
 	Bytes   int64  `json:"bytes"`
 }
 
-// lostFields counts the whole images among the garbage.
+// lostFields counts the complete images among the garbage.
 type lostFields struct {
 	Count   int  `json:"count"`
 	AtLeast bool `json:"at_least"` // not every orphan was read
 
-	Left []leftLostFields `json:"left"` // that were to be restored and can't be
+	Left []leftLostFields `json:"left"` // those that can't be restored
 }
 
 // leftLostFields is why a lost image can't be restored.
 type leftLostFields struct {
 	Digest     string `json:"digest"`
-	Repository string `json:"repository"` // that has a witness of it; "" where none has
+	Repository string `json:"repository"` // that has evidence of it; "" for none
 	Reason     string `json:"reason"`
 }
 
-// awayFields is why a tag of a source, or a manifest without a tag, can't be restored.
+// awayFields is why a tag or untagged manifest of a source can't be copied.
 type awayFields struct {
 	Repository string `json:"repository"`
-	Tag        string `json:"tag"` // "" of a manifest without one
+	Tag        string `json:"tag"` // "" of an untagged manifest
 	Digest     string `json:"digest"`
 	Reason     string `json:"reason"`
 }
@@ -469,7 +467,7 @@ func lostOf(r *check.Result) lostFields {
 	return lost
 }
 
-// bereftFields is a signature that is kept and whose image is removed.
+// bereftFields is a kept signature whose image is removed.
 type bereftFields struct {
 	Ref        string `json:"ref"`
 	Repository string `json:"repository"`
@@ -479,7 +477,7 @@ type bereftFields struct {
 
 type undoFields struct {
 	Possible bool   `json:"possible"`
-	State    string `json:"state"` // the directory that keeps what is removed
-	Whole    bool   `json:"whole"` // an undo restores all; it can't restore aborted multipart uploads
+	State    string `json:"state"` // with the quarantine
+	Whole    bool   `json:"whole"` // an undo restores everything; aborted multipart uploads can't be restored
 	Why      string `json:"why_not,omitempty"`
 }

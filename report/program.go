@@ -10,15 +10,15 @@ import (
 	"regfsck/report/view"
 )
 
-// VersionSchema names the form of the document about the program itself.
+// VersionSchema is the name and version of the document about the program.
 const VersionSchema = "regfsck.version/1"
 
-// Program is the program itself: its version, and what is known of its build.
+// Program is the program's version and build.
 type Program struct {
 	Version string
 }
 
-// View is the program for people.
+// View returns the version and build.
 func (b *Program) View(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		p.Title("regfsck ", b.Version)
@@ -29,12 +29,12 @@ func (b *Program) View(o view.Options) view.View {
 	})
 }
 
-// Short is its version.
+// Short returns the version.
 func (b *Program) Short(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) { p.Line(0, "regfsck ", b.Version) })
 }
 
-// Fields is the program for machines.
+// Fields returns the document.
 func (b *Program) Fields() any {
 	return programFields{VersionSchema, toolOf(b.Version), runtime.Version(), platform}
 }
@@ -44,23 +44,22 @@ const platform = runtime.GOOS + "/" + runtime.GOARCH
 type programFields struct {
 	Schema   string     `json:"schema"`
 	Tool     toolFields `json:"tool"`
-	Go       string     `json:"go"`       // the version of Go that compiled it
+	Go       string     `json:"go"`       // the compiler's version
 	Platform string     `json:"platform"` // "linux/amd64"
 }
 
 type toolFields struct {
 	Version string `json:"version"`
-	Commit  string `json:"commit"` // it was built from; "" where that is unknown
+	Commit  string `json:"commit"` // of the build; "" if unknown
 }
 
 func toolOf(version string) toolFields { return toolFields{version, commit()} }
 
-// linkedCommit is the commit that cmd/dist passes to the linker: the go command records
-// it only where it can run git in the directory of the source.
+// linkedCommit is set by cmd/dist: the go command records the commit only if it can run git
+// in the source directory.
 var linkedCommit string
 
-// commit is the commit that the program was built from, with "+dirty" where its tree
-// had been changed.
+// commit is the commit of the build, with "+dirty" if files differed from it.
 var commit = sync.OnceValue(func() string {
 	built, ok := debug.ReadBuildInfo()
 	if linkedCommit != "" || !ok {
@@ -81,15 +80,15 @@ var commit = sync.OnceValue(func() string {
 	return revision + dirty
 })
 
-// FailureSchema names the document of a Failure and its form.
+// FailureSchema is the name and version of the document of a Failure.
 const FailureSchema = "regfsck.error/1"
 
-// Failure is the answer of a command that failed: what went wrong, as stderr says it.
+// Failure is the answer of a command that failed.
 type Failure struct {
 	Version string
 	Error   string
-	Hint    string       // what to do, in lines; "" where there is nothing to say
-	After   *HookFailure // of --after; nil where that didn't run or ended well
+	Hint    string       // what to do, in lines; "" for nothing
+	After   *HookFailure // of --after; nil if it succeeded or did not run
 	Exit    exitcode.Code
 }
 
@@ -97,12 +96,12 @@ type failureFields struct {
 	Schema string       `json:"schema"`
 	Tool   toolFields   `json:"tool"`
 	Error  string       `json:"error"`
-	Hint   string       `json:"hint"`            // what to do; "" where there is nothing to say
-	After  *HookFailure `json:"after,omitempty"` // where --after failed
+	Hint   string       `json:"hint"`            // what to do; "" for nothing
+	After  *HookFailure `json:"after,omitempty"` // if --after failed
 	Exit   exitFields   `json:"exit"`
 }
 
-// Fields is the document.
+// Fields returns the document.
 func (f *Failure) Fields() any {
 	return failureFields{FailureSchema, toolOf(f.Version), f.Error, f.Hint, f.After, exitOf(f.Exit)}
 }

@@ -11,8 +11,8 @@ import (
 	"regfsck/report/view"
 )
 
-// prospect says how many of the tags that can't be pulled can be pulled once a fix was
-// carried out, with the sources that were given, and what the others need.
+// prospect writes how many of the broken tags a fix with the given sources repairs, and what
+// the others need.
 func (t *text) prospect() {
 	defer t.spare()
 	if t.Result.Totals.TagsBroken == 0 || t.Result.Policy.Removal != nil || t.silent {
@@ -21,7 +21,7 @@ func (t *text) prospect() {
 	t.Para(0, "After a fix "+sentenceOf(t.Result.Totals.TagsBroken, &t.Result.Totals.Prospect, len(t.Result.Sources) > 0))
 }
 
-// spare says how many blobs a fix leaves in the sources since no tag needs them.
+// spare writes how many blobs a fix leaves in the sources, since no tag needs them.
 func (t *text) spare() {
 	n := t.Result.Totals.SpareHeals
 	if n == 0 {
@@ -34,14 +34,14 @@ func (t *text) spare() {
 	t.Para(0, words.Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
 }
 
-// prospect says the same of a run, of which it is true now.
+// prospect writes the same after a run.
 func (t *runText) prospect() {
 	if h := t.Outcome.Healed; h != nil && h.Broken > 0 {
 		t.Para(0, sentenceOf(h.Broken, &h.Prospect, len(h.Sources) > 0))
 	}
 }
 
-// sentenceOf puts a prospect into words; sourced says that sources were asked.
+// sentenceOf returns a prospect as a sentence; sourced means that sources were asked.
 func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	line := words.Number(p.Mended) + " of " + words.Plural(broken, "broken tag", "broken tags") + " can be pulled again"
 	rest := p.Push + p.Decide + p.Lost + p.Unasked
@@ -74,12 +74,12 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	return line + "; " + words.Number(rest) + " can't: " + strings.Join(needs, ", ") + "."
 }
 
-// healingFields are what sources have for the tags that can't be pulled: apply.Healed in JSON.
+// healingFields are what sources have for broken tags.
 type healingFields struct {
 	Sources []string `json:"sources"`
 	Broken  int      `json:"tags_broken"`
 	check.Prospect
-	Spare int `json:"blobs_no_tag_needs"` // a source has them, and a fix copies them only with --from-all
+	Spare int `json:"blobs_no_tag_needs"` // sources have them, but a fix copies them only with --from-all
 }
 
 func healingOf(r *check.Result) *healingFields {
@@ -89,7 +89,7 @@ func healingOf(r *check.Result) *healingFields {
 	return &healingFields{r.Sources, r.Totals.TagsBroken, r.Totals.Prospect, r.Totals.SpareHeals}
 }
 
-// replicas says how the store differs from the sources that are stores.
+// replicas writes the differences from the sources that are stores.
 func (t *text) replicas() {
 	for i := range t.Replicas {
 		c := &t.Replicas[i]
@@ -118,7 +118,7 @@ func (t *text) replicas() {
 	}
 }
 
-// unlike names tags that a source hasn't got alike.
+// unlike lists tags that differ from a source.
 func unlike(t *text, tags []replica.Tag, one, many string) {
 	if len(tags) == 0 {
 		return

@@ -1,14 +1,13 @@
-// Package report turns the results of commands into answers: views for people, documents
-// for machines, and the explanation of every finding.
+// Package report turns results of commands into answers: views as text, JSON documents, and
+// explanations of findings.
 //
-// It decides nothing about a store. One value, Check, holds all there is to
-// say about a run, and both the text and the JSON are made from it alone, so
-// that the two can't differ. Findings are iterated over, never
-// collected: a report of ten million lines needs no more memory than one.
+// It decides nothing about a store. Text and JSON are made from one value, such as Check, so
+// that they can't differ. Findings are iterated over and never collected: a report of ten
+// million lines needs no more memory than one.
 //
-// The text answers questions in the order in which an operator asks them: was everything read, which tags can't be pulled, why, what else is
-// wrong, what takes space, and what now. The verdict and the next command come
-// last, where a terminal leaves the eye.
+// The text answers questions in an operator's order: was everything read, which tags can't be
+// pulled, why, what else is wrong, what uses space, and what to do next. The verdict and the
+// next command are last, where a terminal shows them.
 package report
 
 import (
@@ -21,28 +20,28 @@ import (
 	"regfsck/report/view"
 )
 
-// Document is an answer of the program in a form that every renderer takes.
+// Document is an answer that every renderer accepts.
 type Document interface {
-	// View is the answer for people.
+	// View returns the answer as text.
 	View(view.Options) view.View
 
-	// Short is what matters most of it, mostly in one line.
+	// Short returns the summary, mostly one line.
 	Short(view.Options) view.View
 
-	// Fields is the answer for machines: a struct whose tags are those of encoding/json.
-	// Its type is the form of the document, and the schema is made of it; lists in it may be
-	// sequences, which are made while they are written.
+	// Fields returns a struct with tags of encoding/json. Its type defines the document, and
+	// the schema is generated from it. Lists may be sequences, which are computed while they
+	// are written.
 	Fields() any
 }
 
-// text is a Check on its way to a printer.
+// text writes a Check.
 type text struct {
 	*Check
 	*view.Printer
 	verb string // the command that shows the same again
 }
 
-// text returns the view that say makes.
+// text returns the view that say writes.
 func (c *Check) text(verb string, o view.Options, say func(*text)) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		t := &text{c, p, verb}
@@ -51,7 +50,7 @@ func (c *Check) text(verb string, o view.Options, say func(*text)) view.View {
 	})
 }
 
-// title adds what was asked, and of which store.
+// title writes the command and the store.
 func (t *text) title(parts ...string) {
 	if t.PhasesShown {
 		t.Gap()
@@ -59,8 +58,8 @@ func (t *text) title(parts ...string) {
 	t.Printer.Title(parts...)
 }
 
-// meaningOf is Meaning for a command: the code of one that removes what was named says
-// nothing about the rest of the store.
+// meaningOf is Meaning for a command: the code of a removal doesn't cover the rest of the
+// store.
 func meaningOf(command string, e exitcode.Code) string {
 	if e == 0 && (command == "rm" || command == "prune") {
 		return "done (damage in the rest of the store does not change this code)"
@@ -68,7 +67,7 @@ func meaningOf(command string, e exitcode.Code) string {
 	return e.Meaning()
 }
 
-// exitLine ends a text with the exit code and what it means.
+// exitLine writes the exit code and its meaning.
 func exitLine(p *view.Printer, e exitcode.Code, meaning string) {
 	p.Gap()
 	equals := ": "
@@ -83,8 +82,7 @@ func (t *text) command(flags ...string) string {
 	return strings.Join(append([]string{commandOf(append([]string{t.verb}, t.Repeat...)...)}, flags...), " ")
 }
 
-// cropped cuts digests on a terminal, where a line should fit; elsewhere they are
-// whole.
+// cropped shortens digests on a terminal, so that lines fit.
 func (t *text) cropped(s string) string {
 	if !t.Terminal || t.FullPaths {
 		return s
@@ -97,7 +95,7 @@ func (c *Check) at(verb string, more ...string) string {
 	return commandOf(slices.Concat([]string{verb, c.Repeat[0]}, more, c.Reach)...)
 }
 
-// commandOf returns a command line of the program that can be pasted.
+// commandOf returns a command line to paste.
 func commandOf(words ...string) string {
 	all := []string{"regfsck"}
 	for _, w := range words {
@@ -106,7 +104,7 @@ func commandOf(words ...string) string {
 	return strings.Join(all, " ")
 }
 
-// quote returns s as one word of a shell.
+// quote quotes s as one word of a shell.
 func quote(s string) string {
 	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%="
 	if words.Clean(s) != s {
@@ -118,5 +116,5 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// lower makes a sentence a part of one.
+// lower makes the first letter lower case.
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

@@ -11,8 +11,7 @@ import (
 	"regfsck/report/view"
 )
 
-// Retained is what a retention policy decides of a tag, or of a manifest that no tag
-// leads to.
+// Retained is the decision of a retention policy on a tag or untagged manifest.
 type Retained = gc.Decision
 
 func retainedName(r *Retained) string {
@@ -22,7 +21,7 @@ func retainedName(r *Retained) string {
 	return TagName(r.Tag)
 }
 
-// retainedReason says in a few words why it is kept or removed.
+// retainedReason describes why it is kept or removed.
 func retainedReason(r *Retained) string {
 	switch {
 	case !r.Keep:
@@ -35,8 +34,8 @@ func retainedReason(r *Retained) string {
 	return r.Why
 }
 
-// retention writes, for each repository that loses anything, what is kept and what is
-// removed, the newest first, each with its reason.
+// retention writes, for each repository with removals, all decisions, newest first, each with
+// its reason.
 func (t *planText) retention() {
 	if t.p.Retention == nil {
 		return
@@ -72,7 +71,7 @@ func (t *planText) retention() {
 	t.Line(1, line)
 }
 
-// chunks are the parts of a list that are of one repository.
+// chunks yields the parts of a list by repository.
 func chunks(all []Retained) func(yield func([]Retained) bool) {
 	return func(yield func([]Retained) bool) {
 		for len(all) > 0 {
@@ -91,7 +90,7 @@ func chunks(all []Retained) func(yield func([]Retained) bool) {
 func (t *planText) retained(part []Retained) {
 	t.Lead(1, t.Paint(view.Bold, words.Clean(part[0].Repository)))
 	part = slices.Clone(part)
-	slices.SortStableFunc(part, func(a, b Retained) int { // to the second, as documents have them
+	slices.SortStableFunc(part, func(a, b Retained) int { // whole seconds, as in documents
 		return b.Date.Truncate(time.Second).Compare(a.Date.Truncate(time.Second))
 	})
 	width := 0
@@ -117,7 +116,7 @@ func (t *planText) retained(part []Retained) {
 	t.More(1, len(part), "")
 }
 
-// retainedFields are what a policy decides of a tag.
+// retainedFields is the decision on a tag.
 type retainedFields struct {
 	Repository string   `json:"repository"`
 	Tag        string   `json:"tag"`

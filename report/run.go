@@ -18,67 +18,67 @@ import (
 	"regfsck/report/view"
 )
 
-// RunSchema names the form of the document of a run.
+// RunSchema is the name and version of the document of a run.
 const RunSchema = "regfsck.apply/1"
 
-// Run is the result of a run that changed a store, or that undid another run.
+// Run is the result of a run that changed a store, or undid another run.
 type Run struct {
 	Version  string
 	Command  string // "fix", "apply" or "undo"
 	Target   string
-	Store    []string // STORE and the flags by which undo and purge find the run
+	Store    []string // STORE and the flags for its undo and purge
 	Started  time.Time
 	Finished time.Time
 	Outcome  *apply.Outcome
 
-	Plan      *plan.Plan // that was carried out; nil for an undo
-	Retention []Retained // of prune: what is kept and what was to be removed; nil for others
+	Plan      *plan.Plan // nil for an undo
+	Retention []Retained // of prune: all decisions; nil for others
 
-	State      string // the directory of the journal and of what is kept
-	Disk       *Disk  // of the store; nil where it has none on this machine, or nothing was changed
+	State      string // the directory of the journal and quarantine
+	Disk       *Disk  // of the store; nil if it isn't on this machine, or nothing was changed
 	Configured bool   // the registry's configuration is known
-	KeptAs     string // what people call what the store itself keeps; "" where State keeps it
-	Requests   bool   // requests cost money: the report says how many there were
+	KeptAs     string // what the store itself keeps; "" if State keeps it
+	Requests   bool   // requests cost money: the report has their number
 	Cost       backend.Cost
-	Redis      string       // the address of the Redis that remembers blobs, "" for none
-	Forgotten  *Forgotten   // nil where no Redis was named
-	After      *HookFailure // of --after; nil where that didn't run or ended well
+	Redis      string       // the address of the cache of blob descriptors, "" for none
+	Forgotten  *Forgotten   // nil if no Redis was named
+	After      *HookFailure // of --after; nil if it succeeded or did not run
 
 	Exit exitcode.Code
 
-	saved *savedRun // of a report that was read back; else nil
+	saved *savedRun // of a saved report; else nil
 }
 
-// savedRun is what else the document of a run says.
+// savedRun is the rest of a saved document.
 type savedRun struct {
 	tool         toolFields
 	beforePushes []string
 }
 
-// Forgotten is what became of emptying the registry's cache in a Redis after the run.
+// Forgotten is the result of emptying the registry's cache after the run.
 type Forgotten struct {
 	Redis   string `json:"address"` // host, port and database
-	Sure    bool   `json:"-"`       // it is the cache that the registry's configuration names
+	Sure    bool   `json:"-"`       // the configuration names it
 	Entries int    `json:"entries"` // keys that were deleted
-	Error   string `json:"error"`   // why some may be left; "" where none is
+	Error   string `json:"error"`   // why some may remain; "" if none does
 }
 
-// HookFailure is how a command of the user's failed.
+// HookFailure is the failure of a user's command.
 type HookFailure struct {
-	Exit   int    `json:"exit"`   // its exit code; -1 where it has none
+	Exit   int    `json:"exit"`   // -1 if it has none
 	Error  string `json:"error"`  // "exit status 1", "signal: killed"
-	Output string `json:"output"` // the end of what it printed
+	Output string `json:"output"` // the end of its output
 }
 
-// View is the outcome for people: what was done, what was left and
-// why, what came free, how to undo it, and what the registry needs now.
+// View returns the outcome: what was done, what was not and why, what was freed, how to undo
+// it, and what the registry needs.
 func (r *Run) View(o view.Options) view.View {
 	return r.text(o, func(t *runText) {
 		t.Gap()
 		t.verdict()
 		t.counts()
 		t.prospect()
-		t.left()
+		t.notDone()
 		t.gone()
 		t.elsewhere()
 		t.damage()
@@ -92,14 +92,14 @@ func (r *Run) View(o view.Options) view.View {
 	})
 }
 
-// Short is the outcome in one line.
+// Short returns the outcome in one line.
 func (r *Run) Short(o view.Options) view.View {
 	return r.text(o, func(t *runText) {
 		t.verdict()
 	})
 }
 
-// runText is a Run on its way to a printer.
+// runText writes a Run.
 type runText struct {
 	*Run
 	*view.Printer
@@ -109,10 +109,10 @@ func (r *Run) text(o view.Options, say func(*runText)) view.View {
 	return view.Of(o, func(p *view.Printer) { say(&runText{r, p}) })
 }
 
-// undone reports whether the run undid another one.
+// undone reports whether the run was an undo.
 func (r *Run) undone() bool { return r.Command == "undo" }
 
-// verdict writes the line that matters most.
+// verdict writes the verdict line.
 func (t *runText) verdict() {
 	n := t.Outcome.Steps
 	if t.undone() {
@@ -156,7 +156,7 @@ func (t *runText) verdict() {
 	t.Printer.Verdict(t.Paint(st, word), ": ", words.Clean(line))
 }
 
-// counts writes what became of the steps, by kind of finding.
+// counts writes the results by kind of finding.
 func (t *runText) counts() {
 	if len(t.Outcome.Counts) == 0 {
 		return
@@ -181,8 +181,8 @@ func (t *runText) counts() {
 	}
 }
 
-// KindName returns the name of a step's kind. A journal of another version may hold a
-// kind that this one doesn't know; its run is undone all the same.
+// KindName returns the name of a step's kind; a journal of another version may have an
+// unknown one.
 func KindName(k finding.Kind) string {
 	if k == finding.None {
 		return "unknown"
@@ -190,8 +190,8 @@ func KindName(k finding.Kind) string {
 	return k.String()
 }
 
-// left writes what was not carried out, each reason once.
-func (t *runText) left() {
+// notDone writes the steps that were not carried out, by reason.
+func (t *runText) notDone() {
 	if len(t.Outcome.NotDone) == 0 {
 		return
 	}
@@ -221,7 +221,7 @@ func (t *runText) left() {
 	t.Prose(0, said+" Run fix again: it makes a new plan.")
 }
 
-// reasons returns what was left, by why, in the order of the first of each.
+// reasons groups the steps that were not carried out by reason, in order of occurrence.
 func (t *runText) reasons() (all [][]*apply.NotDone) {
 	type why struct {
 		reason string
@@ -240,7 +240,7 @@ func (t *runText) reasons() (all [][]*apply.NotDone) {
 	return all
 }
 
-// gone names the later runs that removed for good what the undo may have needed.
+// gone lists later runs that removed for good what the undo may need.
 func (t *runText) gone() {
 	if len(t.Outcome.RemovedLater) == 0 {
 		return
@@ -251,7 +251,8 @@ func (t *runText) gone() {
 	}
 }
 
-// elsewhere names the later runs with other state directories that removed what the undo
+// elsewhere lists later runs with other state directories that removed what the undo may
+// need.
 // may have needed.
 func (t *runText) elsewhere() {
 	if len(t.Outcome.RemovedElsewhere) == 0 {
@@ -267,7 +268,7 @@ func (t *runText) elsewhere() {
 	}
 }
 
-// damage says what is not known of a run whose journal is damaged.
+// damage writes what is unknown because of a damaged journal.
 func (t *runText) damage() {
 	if n := len(t.Outcome.Strays); n > 0 {
 		t.Lead(0, "Restored by their names, because the journal does not list them:")
@@ -285,7 +286,7 @@ func (t *runText) damage() {
 	t.Para(0, "The journal of this run is damaged: "+words.Clean(t.Outcome.Damage)+". This report may lack some of its changes, and links that it wrote may be left. Run regfsck check.")
 }
 
-// space says what came free and what hasn't yet.
+// space writes how much was freed, and how much is quarantined.
 func (t *runText) space() {
 	blocks := "Contents of " + words.Size(t.Outcome.Steps.Bytes) + " were removed; the disk counts whole blocks."
 	switch {
@@ -311,14 +312,14 @@ func (t *runText) space() {
 	t.Line(1, t.command("purge"))
 }
 
-// removes reports whether the run removes what was named. What it has removed can't be
-// named again, so another plan can't complete it.
+// removes reports whether the run was a removal. Its request can't be repeated, so no other
+// plan can complete it.
 func (r *Run) removes() bool { return r.Command == "rm" || r.Command == "prune" }
 
-// plan is the file of the plan that the run carries out.
+// plan returns the path of the run's plan file.
 func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Run, "plan.jsonl") }
 
-// Rest says how to complete a run that was interrupted.
+// Rest describes how to complete an interrupted run.
 func (r *Run) Rest() string {
 	if r.removes() {
 		return "The run stopped there. regfsck apply " + quote(r.plan()) + " completes it; regfsck undo reverts it."
@@ -326,7 +327,7 @@ func (r *Run) Rest() string {
 	return "The run stopped there. The next regfsck fix completes it; regfsck undo reverts it."
 }
 
-// asked says what the store was asked, which is what the run costs.
+// asked writes the requests of the run.
 func (t *runText) asked() {
 	if t.Requests {
 		t.Lead(0, t.Paint(view.Dim, requests(&t.Cost)))
@@ -339,7 +340,7 @@ func (t *runText) command(verb string) string {
 	return commandOf(words...)
 }
 
-// cache says what the registry must forget before pushes are allowed.
+// cache writes that the registry's cache must be emptied before pushes.
 func (t *runText) cache() {
 	if f := t.Forgotten; f != nil {
 		t.Gap()
@@ -360,8 +361,8 @@ func (t *runText) cache() {
 	}
 }
 
-// cacheNote is what has to be done before pushes are allowed, in sentences; none
-// if nothing was removed.
+// cacheNote describes, in sentences, what must be done before pushes; none if nothing was
+// removed.
 func (r *Run) cacheNote() []string {
 	if r.saved != nil {
 		return r.saved.beforePushes
@@ -380,7 +381,7 @@ func (r *Run) cacheNote() []string {
 	return []string{why, "Before you allow pushes: restart the registry. If its configuration names Redis as cache, that is not enough: " + keys + " there, too."}
 }
 
-// after says that what was to happen after the run may not have.
+// after writes that --after failed.
 func (t *runText) after() {
 	if t.After != nil {
 		t.Para(0, t.Paint(view.Yellow, "--after failed: "+words.Clean(t.After.Error)+".")+" What it does, such as starting the registry, may not be done.")
@@ -397,7 +398,7 @@ func (r *Run) removedAgain() bool {
 	return false
 }
 
-// next says how to undo what was done, or how to complete it.
+// next writes how to undo or complete the run.
 func (t *runText) next() {
 	if t.Outcome.Run == "" {
 		return
@@ -425,7 +426,7 @@ func (t *runText) next() {
 	}
 }
 
-// runFields are the document of a run.
+// runFields is the document of a run.
 type runFields struct {
 	timedFields
 	Seconds      float64                        `json:"seconds,omitempty"`
@@ -436,7 +437,7 @@ type runFields struct {
 	Interrupted  bool                           `json:"interrupted"`
 	Phases       []phaseFields                  `json:"phases"`
 	Totals       apply.Tally                    `json:"totals"`
-	Healing      *healingFields                 `json:"healing,omitempty"` // where sources were asked, and what they have was carried out
+	Healing      *healingFields                 `json:"healing,omitempty"` // if sources were asked
 	Counts       iter.Seq2[string, apply.Tally] `json:"counts"`
 	Directories  int                            `json:"folders"`
 	Freed        int64                          `json:"freed_bytes"`
@@ -444,13 +445,13 @@ type runFields struct {
 	CanUndo      bool                           `json:"can_undo"`
 	State        string                         `json:"state"`
 	Disk         *Disk                          `json:"disk,omitempty"`
-	KeptAs       string                         `json:"kept_as,omitempty"` // what people call what the store itself keeps
-	Store        []string                       `json:"again,omitempty"`   // STORE and the flags by which undo and purge find the run
+	KeptAs       string                         `json:"kept_as,omitempty"` // what the store itself keeps
+	Store        []string                       `json:"again,omitempty"`   // STORE and the flags for its undo and purge
 	Cost         *askedFields                   `json:"cost,omitempty"`
 	Forgotten    *Forgotten                     `json:"redis,omitempty"`
-	After        *HookFailure                   `json:"after,omitempty"` // where --after failed
+	After        *HookFailure                   `json:"after,omitempty"` // if --after failed
 	Tags         iter.Seq[retainedFields]       `json:"tags,omitzero"`
-	Steps        iter.Seq[*plan.Step]           `json:"steps,omitzero"` // of the plan; what of it was not done is among NotDone
+	Steps        iter.Seq[*plan.Step]           `json:"steps,omitzero"` // of the plan; those not done are in NotDone
 	NotDone      iter.Seq[notDoneFields]        `json:"left"`
 	RemovedLater []string                       `json:"gone_runs"`
 	Elsewhere    iter.Seq[apply.OtherRun]       `json:"other_runs"`
@@ -460,7 +461,7 @@ type runFields struct {
 	Exit         exitFields                     `json:"exit"`
 }
 
-// notDoneFields are a step that was not carried out.
+// notDoneFields is a step that was not carried out.
 type notDoneFields struct {
 	Key     string `json:"key"`
 	Op      string `json:"op"`
@@ -480,7 +481,7 @@ func notDoneOf(l *apply.NotDone) notDoneFields {
 	return notDoneFields{s.Key, string(s.Op), KindName(s.Finding), l.Reason, l.Failed, string(s.Kind), s.Repository, s.Tag, s.Digest, s.Bytes}
 }
 
-// Fields is the outcome for machines.
+// Fields returns the document.
 func (r *Run) Fields() any {
 	o := r.Outcome
 	d := runFields{
@@ -503,7 +504,7 @@ func (r *Run) Fields() any {
 	return d
 }
 
-// byName are what became of the steps, by the names of the kinds of findings.
+// byName yields the results by the names of kinds.
 func (r *Run) byName(yield func(string, apply.Tally) bool) {
 	byName := func(a, b finding.Kind) int { return strings.Compare(a.String(), b.String()) }
 	for _, id := range slices.SortedFunc(maps.Keys(r.Outcome.Counts), byName) {

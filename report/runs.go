@@ -18,25 +18,25 @@ import (
 	"regfsck/report/view"
 )
 
-// Runs is the list of the runs that a state directory knows.
+// Runs is the list of the runs of a state directory.
 type Runs struct {
 	Version string
 	Target  string
 	State   string
 	Runs    []journal.Summary // newest first
 
-	Store  []string           // STORE and the flags by which it is found again
-	Others []backend.StateDir // the other state directories that are known to have been used with it
+	Store  []string           // STORE and the flags to open it
+	Others []backend.StateDir // other state directories of the store
 }
 
-// The names of the forms of the documents of Runs and Purge.
+// Names and versions of documents.
 const (
 	RunsSchema    = "regfsck.runs/1"
 	PastRunSchema = "regfsck.run/1"
 	PurgeSchema   = "regfsck.purge/1"
 )
 
-// View is a line a run.
+// View returns a line a run.
 func (r *Runs) View(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		if len(r.Runs) == 0 {
@@ -64,7 +64,7 @@ func (r *Runs) View(o view.Options) view.View {
 	})
 }
 
-// others names the state directories with other runs of the store.
+// others lists the state directories with other runs of the store.
 func (r *Runs) others(p *view.Printer) {
 	if len(r.Others) == 0 {
 		return
@@ -79,10 +79,10 @@ func (r *Runs) others(p *view.Printer) {
 	}
 }
 
-// Short is View: a list is all there is.
+// Short returns View.
 func (r *Runs) Short(o view.Options) view.View { return r.View(o) }
 
-// pastFields are a run of the past.
+// pastFields is an earlier run.
 type pastFields struct {
 	ID          string `json:"id"`
 	Plan        string `json:"plan"`
@@ -98,7 +98,7 @@ type pastFields struct {
 	Damage      string `json:"damage"`
 }
 
-// runsFields are the document of a list of runs.
+// runsFields is the document of a list of runs.
 type runsFields struct {
 	headFields
 	State  string                     `json:"state"`
@@ -107,7 +107,7 @@ type runsFields struct {
 	Exit   exitFields                 `json:"exit"`
 }
 
-// Fields is the list for machines.
+// Fields returns the document.
 func (r *Runs) Fields() any {
 	return runsFields{headFields{RunsSchema, toolOf(r.Version), r.Target}, r.State, document.Each(r.Runs, pastOf), slices.Values(r.Others), exitOf(0)}
 }
@@ -116,26 +116,26 @@ func pastOf(r *journal.Summary) pastFields {
 	return pastFields{r.ID, r.Plan, r.Command, r.Target, document.Time(r.Began), string(r.Status), r.Changed, r.Done, r.Unconfirmed, r.Bytes, r.CanUndo(), r.Damage}
 }
 
-// PastRun is a run of the past, as its journal knows it.
+// PastRun is an earlier run, by its journal.
 type PastRun struct {
 	Version string
 	Summary journal.Summary
 	State   string
-	Ended   time.Time      // zero where it has not ended
-	Outcome *apply.Outcome // Kept is what the store keeps now, if Weighed, else what the run moved away
-	Done    *plan.Plan     // the steps that it carried out
-	Whole   bool           // its plan is known, so that nothing of it is missing
+	Ended   time.Time      // zero if it has not ended
+	Outcome *apply.Outcome // Kept is from the store if Weighed, else from the journal
+	Done    *plan.Plan     // the steps that were carried out
+	Whole   bool           // its plan is known
 	Weighed bool
-	Before  string   // the later run that has to be undone before this one; "" for none
-	Store   []string // STORE and the flags by which undo and purge find the run; nil where no STORE is known
-	KeptAs  string   // what people call what the store itself keeps; "" where State keeps it
+	Before  string   // a later run to undo first; "" for none
+	Store   []string // STORE and the flags for its undo and purge; nil without STORE
+	KeptAs  string   // what the store itself keeps; "" if State keeps it
 }
 
-// AsPlan is what was done as a plan of a store of which nothing is known.
+// AsPlan returns the done steps as a plan without a scan.
 func (r *PastRun) AsPlan() *Plan { return planOfSteps(r.Summary.Command, r.Summary.Target, r.Done) }
 
-// View is when the run was, what it repaired and removed by names, what it could not do,
-// what it weighs and whether it can be undone.
+// View returns when the run was, what it changed by name, what failed, how much it keeps, and
+// whether it can be undone.
 func (r *PastRun) View(o view.Options) view.View {
 	p := r.AsPlan()
 	return p.text(o, func(t *planText) {
@@ -157,7 +157,7 @@ func (r *PastRun) View(o view.Options) view.View {
 			t.byName()
 		}
 		run.counts()
-		run.left()
+		run.notDone()
 		if d := r.Summary.Damage; d != "" {
 			t.Para(0, "The journal of this run is damaged: "+words.Clean(d)+". This may lack some of what it did.")
 		}
@@ -167,12 +167,12 @@ func (r *PastRun) View(o view.Options) view.View {
 	})
 }
 
-// Short is what became of it, in one line.
+// Short returns its outcome in one line.
 func (r *PastRun) Short(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) { r.verdict(p) })
 }
 
-// verdict says how far the run has come, and what it did.
+// verdict writes the status of the run.
 func (r *PastRun) verdict(t *view.Printer) {
 	word, st := "DONE", view.Green
 	n := r.Outcome.Steps
@@ -202,7 +202,7 @@ func (r *PastRun) verdict(t *view.Printer) {
 	t.Verdict(t.Paint(st, word), ": ", line)
 }
 
-// undo says what the run weighs, and whether it can be undone.
+// undo writes how much the run keeps, and whether it can be undone.
 func (r *PastRun) undo(t *view.Printer) {
 	t.Gap()
 	can := r.Summary.CanUndo()
@@ -246,15 +246,15 @@ func (r *PastRun) undo(t *view.Printer) {
 	t.Commands(steps)
 }
 
-// pastRunFields are the document of a run of the past.
+// pastRunFields is the document of an earlier run.
 type pastRunFields struct {
 	headFields
 	State    string                         `json:"state"`
 	Run      pastFields                     `json:"run"`
 	Ended    string                         `json:"ended"`
-	Kept     *int64                         `json:"kept_bytes,omitempty"` // that the store keeps for an undo now, where it was asked
-	Before   string                         `json:"undo_first,omitempty"` // a later run that has to be undone before
-	Whole    bool                           `json:"plan_known"`           // else steps that were never begun aren't among those left
+	Kept     *int64                         `json:"kept_bytes,omitempty"` // kept by the store now, if it was asked
+	Before   string                         `json:"undo_first,omitempty"` // a later run to undo first
+	Whole    bool                           `json:"plan_known"`           // otherwise steps that were not begun are missing
 	Totals   apply.Tally                    `json:"totals"`
 	Counts   iter.Seq2[string, apply.Tally] `json:"counts"`
 	Repairs  []named                        `json:"repairs"`
@@ -264,7 +264,7 @@ type pastRunFields struct {
 	Exit     exitFields                     `json:"exit"`
 }
 
-// Fields is the run for machines.
+// Fields returns the document.
 func (r *PastRun) Fields() any {
 	p := r.AsPlan()
 	d := pastRunFields{
@@ -277,7 +277,7 @@ func (r *PastRun) Fields() any {
 	return d
 }
 
-// Purge is the result of giving up the undo of runs.
+// Purge is the result of purging runs.
 type Purge struct {
 	Version  string
 	Target   string
@@ -285,30 +285,30 @@ type Purge struct {
 	Started  time.Time
 	Finished time.Time
 	Runs     []Purged
-	Damaged  []journal.Summary // runs that were left, since their journals are damaged
-	Disk     *Disk             // of the store; nil where it has none on this machine, or nothing was purged
-	Requests bool              // requests cost money: the report says how many there were
+	Damaged  []journal.Summary // runs that were not purged because their journals are damaged
+	Disk     *Disk             // of the store; nil if it isn't on this machine, or nothing was purged
+	Requests bool              // requests cost money: the report has their number
 	Cost     backend.Cost
 	Exit     exitcode.Code
 }
 
-// Purged is one of them.
+// Purged is a purged run.
 type Purged struct {
 	ID    string
-	Steps int   // that it had done
-	Bytes int64 // of contents, that these took away
-	Freed int64 // in whole blocks, where the store is on a disk
-	Err   error // nil if all that it kept was deleted
+	Steps int   // steps that were done
+	Bytes int64 // of content that they removed
+	Freed int64 // in whole blocks on a disk
+	Err   error // nil if everything was deleted
 }
 
-// Disk is how full the filesystem of a store was before and after a change.
+// Disk is how full the store's filesystem was before and after a change.
 type Disk struct {
 	Before disk.Space  `json:"before"`
 	After  disk.Space  `json:"after"`
-	Purged *disk.Space `json:"after_purge,omitempty"` // what is to be expected once the undo is given up; nil where that frees nothing
+	Purged *disk.Space `json:"after_purge,omitempty"` // expected after a purge; nil if that frees nothing
 }
 
-// table writes it, if there is any.
+// table writes it, if it isn't nil.
 func (d *Disk) table(t *view.Printer) {
 	if d == nil {
 		return
@@ -322,7 +322,7 @@ func (d *Disk) table(t *view.Printer) {
 	}
 }
 
-// View is a line a run, and the sum.
+// View returns a line a run, and the total.
 func (p *Purge) View(o view.Options) view.View {
 	return view.Of(o, func(t *view.Printer) {
 		for _, r := range p.Runs {
@@ -346,7 +346,7 @@ func (p *Purge) View(o view.Options) view.View {
 	})
 }
 
-// refused writes what a refusal names, and how to go on.
+// refused writes a refusal and what to do.
 func (p *Purge) refused(t *view.Printer, err error) {
 	no, ok := errors.AsType[*apply.Refused](err)
 	if !ok {
@@ -360,7 +360,7 @@ func (p *Purge) refused(t *view.Printer, err error) {
 	}
 }
 
-// Short is the sum.
+// Short returns the total.
 func (p *Purge) Short(o view.Options) view.View {
 	return view.Of(o, func(t *view.Printer) {
 		p.sum(t)
@@ -386,7 +386,7 @@ func (p *Purge) sum(t *view.Printer) (freed int64) {
 	return freed
 }
 
-// purgeFields are the document of a purge.
+// purgeFields is the document of a purge.
 type purgeFields struct {
 	timedFields
 	State string                 `json:"state"`
@@ -404,7 +404,7 @@ type purgedFields struct {
 	Error string `json:"error"`
 }
 
-// Fields is the outcome for machines.
+// Fields returns the document.
 func (p *Purge) Fields() any {
 	return purgeFields{
 		timed(PurgeSchema, p.Version, p.Target, p.Started, p.Finished), p.State, p.Disk, askedOf(p.Requests, p.Cost),

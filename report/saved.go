@@ -30,14 +30,13 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// ReadSaved reads back a JSON document of check, of a plan, of apply or undo, or of ls, so
-// that it is shown as the command had shown it. What the document doesn't hold, the map of
-// who uses how much, its answer hasn't either. The error says what it is in place of that,
-// or what is wrong with it.
+// ReadSaved reads a JSON document of check, a plan, apply, undo or ls, to show it as the
+// command did. What the document lacks, such as the usage, the answer lacks too. If it is
+// another document, the error says what it is or what is wrong.
 func ReadSaved(r io.Reader) (Document, error) {
 	bounded := &io.LimitedReader{R: r, N: maxPast + 1}
 	in := bufio.NewReaderSize(bounded, maxHead)
-	head, _ := in.Peek(maxHead) // what can't be read is said where it is read
+	head, _ := in.Peek(maxHead) // an error recurs when it is read
 	d, err := savedAs(head, in)
 	if bounded.N <= 0 {
 		return nil, fmt.Errorf("it is bigger than %s", words.Size(maxPast))
@@ -45,13 +44,13 @@ func ReadSaved(r io.Reader) (Document, error) {
 	return d, err
 }
 
-// maxHead is how many bytes of a document are read first: its schema is at the beginning.
+// maxHead is how many bytes of a document are read to find its schema.
 const maxHead = 1 << 16
 
 // savedAs reads a document that begins with head.
 func savedAs(head []byte, all io.Reader) (Document, error) {
 	name, list := FormOf(head)
-	if name == "" || name == ListSchema { // a program may have put its members in another order
+	if name == "" || name == ListSchema { // the members may be in another order
 		text, err := io.ReadAll(all)
 		if err != nil {
 			return nil, err
@@ -95,7 +94,7 @@ func savedAs(head []byte, all io.Reader) (Document, error) {
 	return nil, fmt.Errorf("no report of regfsck: its schema is %q", name)
 }
 
-// savedOf reads a document and makes an answer of it.
+// savedOf reads a document and converts it to an answer.
 func savedOf[F any](all io.Reader, of func(*F) (Document, error)) (Document, error) {
 	var fields F
 	if err := document.Read(all, &fields); err != nil {
@@ -107,8 +106,8 @@ func savedOf[F any](all io.Reader, of func(*F) (Document, error)) (Document, err
 	return of(&fields)
 }
 
-// FormOf returns the form of a document that a member of its own names, "" for none. list
-// is which of the lists of ls it is, by the member that only that has.
+// FormOf returns the schema of a document, "" for none. list is the kind of list of ls, by a
+// member that only it has.
 func FormOf(doc []byte) (schema, list string) {
 	d := json.NewDecoder(bytes.NewReader(doc))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
@@ -139,14 +138,14 @@ func FormOf(doc []byte) (schema, list string) {
 	return schema, list
 }
 
-// saved is the time that a document names; zero for none.
+// saved parses the time of a document; zero for none.
 func saved(stamp string) time.Time {
 	at, _ := time.Parse(time.RFC3339, stamp)
 	return at
 }
 
-// span returns when something began and ended that took so many seconds: a document has
-// both to the second only.
+// span returns when something began and ended that took so many seconds; documents have whole
+// seconds only.
 func (t *timedFields) span(seconds float64) (started, finished time.Time) {
 	started, finished = saved(t.Started), saved(t.Finished)
 	if took := duration(seconds); took > 0 {
@@ -160,8 +159,8 @@ func duration(seconds float64) time.Duration {
 	return time.Duration(math.Round(seconds * float64(time.Second)))
 }
 
-// own is a text of the program's own that a document holds. Views show it as it is, so
-// nothing is let through that is none.
+// own returns a text of the program in a document. Views print it unescaped, so it is
+// checked.
 func own(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		return words.Clean(s)
@@ -169,7 +168,7 @@ func own(s string) string {
 	return s
 }
 
-// phasesIn are the phases of a document.
+// phasesIn returns the phases of a document.
 func phasesIn(all []phaseFields) (phases []graph.Phase) {
 	for _, p := range all {
 		phases = append(phases, graph.Phase{Name: own(p.Name), Count: p.Count, Unit: own(p.Unit), Duration: duration(p.Seconds)})
@@ -177,7 +176,7 @@ func phasesIn(all []phaseFields) (phases []graph.Phase) {
 	return phases
 }
 
-// check is the part of a document that every check has.
+// check returns the common part of documents with a check.
 func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	c := Check{Version: t.Tool.Version, Target: t.Target, Result: &check.Result{}, Repeat: []string{t.Target}, Fix: []string{t.Target}, tool: &t.Tool}
 	c.Started, c.Finished = t.span(cost.Seconds)
@@ -203,14 +202,14 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	return c
 }
 
-// to gives a check the arguments of the commands that can be run next.
+// to sets a check's arguments of suggested commands.
 func (a *againFields) to(c *Check) {
 	if a != nil && len(a.Same) > 0 {
 		c.Repeat, c.Reach, c.Fix = a.Same, a.Reach, a.Fix
 	}
 }
 
-// found fills in what was found.
+// found sets what was found.
 func (c *Check) found(totals check.Totals, counts iter.Seq2[string, finding.Count], healing *healingFields, findings iter.Seq[findingFields], broken, unknown iter.Seq[brokenFields]) error {
 	r := c.Result
 	totals.Prospect = r.Totals.Prospect
@@ -295,7 +294,7 @@ func (d *checkFields) saved() (Document, error) {
 	return &c, nil
 }
 
-// set is what was accepted; nil for nothing.
+// set returns what was accepted; nil for nothing.
 func (f *acceptanceFields) set(now time.Time) (*accept.Set, error) {
 	if f == nil {
 		return nil, nil
@@ -312,7 +311,7 @@ func (f *acceptanceFields) set(now time.Time) (*accept.Set, error) {
 	return accept.New(rules)
 }
 
-// since is the earlier report with which a check was compared, as far as it differs; nil
+// since returns the earlier report that a check was compared with, as far as it differs; nil
 // for none.
 func (d *checkFields) since() *Past {
 	s := d.Since
@@ -386,7 +385,7 @@ func (d *planFields) saved() (Document, error) {
 	return p, nil
 }
 
-// to fills in a policy.
+// to sets a policy.
 func (f *planPolicyFields) to(p *gc.Policy) error {
 	if f.Removal {
 		p.Removal = &gc.Removal{}
@@ -408,7 +407,7 @@ func (f *planPolicyFields) to(p *gc.Policy) error {
 	return nil
 }
 
-// stepsOf are the steps of a plan, which have to be those of its id.
+// stepsOf returns the steps of a plan, checked against its id.
 func stepsOf(all iter.Seq[*plan.Step], id string) ([]plan.Step, error) {
 	p := plan.Plan{}
 	for s := range all {
@@ -423,7 +422,7 @@ func stepsOf(all iter.Seq[*plan.Step], id string) ([]plan.Step, error) {
 	return p.Steps, nil
 }
 
-// retainedSeq is what a policy of retention decides.
+// retainedSeq is the decisions of a retention policy.
 type retainedSeq iter.Seq[retainedFields]
 
 func (all retainedSeq) retained() (kept []Retained) {
@@ -484,7 +483,7 @@ func (d *runFields) saved() (Document, error) {
 	return r, nil
 }
 
-// list is the part of a document that every list has.
+// list returns the common part of documents of ls.
 func (d *listFields) list(foot *footFields) List {
 	c := d.check(&costFields{}, &examinedFields{Again: d.Again})
 	c.Result.Complete, c.Result.Notes, c.Exit = d.Complete, d.Notes, exitcode.Code(foot.Exit.Code)
@@ -538,7 +537,7 @@ func (d *treeFields) saved() (Document, error) {
 	return t, nil
 }
 
-// node is a thing of a tree; the kinds of manifests are added to words.
+// node converts a node of a tree; the kinds of manifests are added to words.
 func (f *nodeFields) node(words map[string]string) usage.Node {
 	n := usage.Node{Digest: f.Digest, Role: usage.Role(f.Role), Size: f.Size, Broken: own(f.Broken), Again: f.Again}
 	if f.Kind != "" {
@@ -550,11 +549,10 @@ func (f *nodeFields) node(words map[string]string) usage.Node {
 	return n
 }
 
-// SavedPlanSchema names the form of the document of a plan file.
+// SavedPlanSchema is the name and version of the document of a plan file.
 const SavedPlanSchema = "regfsck.saved-plan/1"
 
-// SavedPlan is a plan file: what was planned, and of which store. The store itself isn't
-// in it.
+// SavedPlan is a plan file, without a scan of the store.
 type SavedPlan struct {
 	Version string
 	File    string
@@ -562,10 +560,10 @@ type SavedPlan struct {
 	Plan    *plan.Plan
 }
 
-// AsPlan is the plan as one of a store of which nothing is known.
+// AsPlan returns the plan without a scan.
 func (s *SavedPlan) AsPlan() *Plan { return planOfSteps(s.Header.Command, s.Header.Target, s.Plan) }
 
-// planOfSteps is a plan of which only the steps are known.
+// planOfSteps returns a plan of which only the steps are known.
 func planOfSteps(command, target string, steps *plan.Plan) *Plan {
 	p := &Plan{Command: command, Plan: steps, Check: Check{Target: target, Repeat: []string{target}, Result: &check.Result{
 		Findings: slices.Values([]finding.Finding(nil)), Broken: slices.Values([]finding.BrokenTag(nil)), Unknown: slices.Values([]finding.BrokenTag(nil)),
@@ -576,8 +574,7 @@ func planOfSteps(command, target string, steps *plan.Plan) *Plan {
 	return p
 }
 
-// View is what the plan repairs and removes, as the command that made it showed that, and
-// how it was made.
+// View returns what the plan repairs and removes, and how it was made.
 func (s *SavedPlan) View(o view.Options) view.View {
 	p := s.AsPlan()
 	return p.text(o, func(t *planText) {
@@ -599,7 +596,7 @@ func (s *SavedPlan) View(o view.Options) view.View {
 	})
 }
 
-// flags are the arguments that decided what was planned, as far as the file has them.
+// flags returns the arguments that the plan was made with, as far as the file has them.
 func (s *SavedPlan) flags() []string {
 	h := &s.Header
 	words := []string{h.Command, h.Target, "--grace", h.Grace}
@@ -625,16 +622,16 @@ func (s *SavedPlan) flags() []string {
 	return words
 }
 
-// Short is the plan in one line.
+// Short returns the plan in one line.
 func (s *SavedPlan) Short(o view.Options) view.View { return s.AsPlan().Short(o) }
 
-// savedPlanFields are the document of a plan file.
+// savedPlanFields is the document of a plan file.
 type savedPlanFields struct {
 	headFields
 	File     string               `json:"file"`
 	Command  string               `json:"command"`
 	Made     string               `json:"made"`
-	MadeBy   string               `json:"made_by"`   // the version of the program
+	MadeBy   string               `json:"made_by"`   // the program's version
 	Again    []string             `json:"arguments"` // of the command that made it, as far as the file has them
 	Plan     string               `json:"plan"`
 	Going    plan.Totals          `json:"going"`
@@ -645,7 +642,7 @@ type savedPlanFields struct {
 	Exit     exitFields           `json:"exit"`
 }
 
-// Fields is the plan for machines.
+// Fields returns the document.
 func (s *SavedPlan) Fields() any {
 	p := s.AsPlan()
 	return savedPlanFields{

@@ -13,25 +13,25 @@ import (
 	"regfsck/walker/ledger"
 )
 
-// ShardSchema names the form of the document of a shard.
+// ShardSchema is the name and version of the document of a shard.
 const ShardSchema = "regfsck.shard/1"
 
-// Shard is the result of a run that hashed a part of the blobs and nothing else.
+// Shard is the result of a run that only hashed a part of the blobs.
 type Shard struct {
 	Version  string
 	Target   string
-	Ledger   string // the file that has its records
+	Ledger   string // the ledger file
 	Part     ledger.Part
 	Started  time.Time
 	Finished time.Time
 	Hashing  *graph.Hashing
 	Notes    []string
 	Cost     backend.Cost
-	Requests bool // requests cost money: the report says how many there were
+	Requests bool // requests cost money: the report has their number
 	Exit     exitcode.Code
 }
 
-// View says what was hashed, and what is wrong of it.
+// View returns what was hashed, and what is wrong.
 func (s *Shard) View(o view.Options) view.View {
 	c := &Check{Target: s.Target, Phases: s.Hashing.Phases, Cost: s.Cost, Requests: s.Requests}
 	return c.text("check", o, func(t *text) {
@@ -59,7 +59,7 @@ func (s *Shard) View(o view.Options) view.View {
 	})
 }
 
-// Short is the one line that matters most.
+// Short returns the verdict line.
 func (s *Shard) Short(o view.Options) view.View {
 	return (&Check{}).text("check", o, s.verdict)
 }
@@ -83,10 +83,10 @@ func (s *Shard) verdict(t *text) {
 	t.Printer.Verdict(t.Paint(st, word), line)
 }
 
-// shardFields are the document of a shard.
+// shardFields is the document of a shard.
 type shardFields struct {
 	timedFields
-	Shard   string        `json:"shard"` // which part of how many: "3/10"
+	Shard   string        `json:"shard"` // part and number of parts: "3/10"
 	Ledger  string        `json:"ledger"`
 	Listed  graph.Amount  `json:"listed"`
 	Part    graph.Amount  `json:"part"`
@@ -98,7 +98,7 @@ type shardFields struct {
 	Exit    exitFields    `json:"exit"`
 }
 
-// Fields is the outcome for machines.
+// Fields returns the document.
 func (s *Shard) Fields() any {
 	return shardFields{
 		timed(ShardSchema, s.Version, s.Target, s.Started, s.Finished),

@@ -19,34 +19,31 @@ import (
 	"regfsck/report/view"
 )
 
-// The names of the forms of what a state directory keeps of the last check, and of the
-// document of Status.
+// Names and versions of the record of a check and of the document of Status.
 const (
 	LastCheckSchema = "regfsck.last-check/1"
 	StatusSchema    = "regfsck.status/1"
 )
 
-// LastCheck is what is kept of a check: when it was, what it looked for and what that came
-// to.
+// LastCheck is the record of a check: its time, what it looked for, and its result.
 type LastCheck struct{ fields lastCheckFields }
 
-// lastCheckFields are a LastCheck in JSON. All of it is made by the program but for Target
-// and Store.
+// lastCheckFields is a LastCheck in JSON. Only Target and Store contain foreign text.
 type lastCheckFields struct {
 	timedFields
-	Store       string        `json:"store"` // the store's own name, by which its record is known
+	Store       string        `json:"store"` // the store's identity
 	Seconds     float64       `json:"seconds"`
 	Looked      lookedFields  `json:"looked"`
 	Complete    bool          `json:"complete"`
 	Interrupted bool          `json:"interrupted"`
 	Verdict     string        `json:"verdict"`
-	Sentence    string        `json:"sentence"` // the line that sums it up
+	Sentence    string        `json:"sentence"` // the verdict line
 	Totals      check.Totals  `json:"totals"`
 	Found       []foundFields `json:"found"` // by kind
 	Exit        exitFields    `json:"exit"`
 }
 
-// foundFields count the findings of a kind.
+// foundFields is the number of findings of a kind.
 type foundFields struct {
 	ID       string `json:"id"`
 	Severity string `json:"severity"`
@@ -55,11 +52,10 @@ type foundFields struct {
 	Young    int    `json:"young"`
 }
 
-// Record returns what is kept of the check of the store that is called so: the document,
-// and a line with its digest.
+// Record returns the record of a check: the document, and a line with its digest.
 func (c *Check) Record(store string) ([]byte, error) {
 	t := c.timed(LastCheckSchema)
-	t.Started, t.Finished = c.Started.UTC().Format(time.RFC3339Nano), c.Finished.UTC().Format(time.RFC3339Nano) // a run may follow within the second
+	t.Started, t.Finished = c.Started.UTC().Format(time.RFC3339Nano), c.Finished.UTC().Format(time.RFC3339Nano) // a run may begin in the same second
 	f := lastCheckFields{
 		timedFields: t, Store: store, Seconds: c.Finished.Sub(c.Started).Seconds(), Looked: c.Looked.fields(), Complete: c.Result.Complete,
 		Interrupted: c.Result.Stopped(), Verdict: c.Verdict(), Totals: c.Result.Totals, Found: []foundFields{}, Exit: exitOf(c.Exit),
@@ -81,14 +77,14 @@ func (c *Check) Record(store string) ([]byte, error) {
 	return append(body.Bytes(), sealOf(body.Bytes())...), nil
 }
 
-// sealOf is the line that ends a record.
+// sealOf returns the last line of a record.
 func sealOf(body []byte) string {
 	sum := sha256.Sum256(body)
 	return `{"sha256":"` + hex.EncodeToString(sum[:]) + `"}` + "\n"
 }
 
-// ReadRecord reads back what Record returned of the store that is called so. What is cut
-// or was edited, is of another store or of another version, is an error that says so.
+// ReadRecord reads a record of the store with that identity. It is an error if the record is
+// incomplete, edited, or of another store or version.
 func ReadRecord(text []byte, store string) (*LastCheck, error) {
 	end := bytes.LastIndexByte(bytes.TrimSuffix(text, []byte("\n")), '\n') + 1
 	if string(text[end:]) != sealOf(text[:end]) {
@@ -107,10 +103,10 @@ func ReadRecord(text []byte, store string) (*LastCheck, error) {
 	return l, nil
 }
 
-// Fields is the record for machines.
+// Fields returns the record's document.
 func (l *LastCheck) Fields() any { return l.fields }
 
-// Finished is when the check ended.
+// Finished returns when the check ended.
 func (l *LastCheck) Finished() time.Time { return saved(l.fields.Finished) }
 
 // Status is what is known of a store without reading it.
@@ -119,23 +115,24 @@ type Status struct {
 	Target  string
 	State   string
 	Now     time.Time
-	Last    *LastCheck // nil where none is known
-	Problem string     // why what is kept of the last check is not believed, "" for nothing
-	Record  string     // the file that it is kept in
-	Runs    []Weighed  // all that the state directory knows, the newest first
-	Asked   bool       // the store was asked what they keep; else their journals say what they moved
-	Store   []string   // STORE and the flags by which it and its runs are found
-	Checks  []string   // the arguments of a check that is recorded
+	Last    *LastCheck // nil if unknown
+	Problem string     // why the record is invalid, "" if it isn't
+	Record  string     // its file
+	Runs    []Weighed  // all runs of the state directory, newest first
+	Asked   bool       // kept bytes are from the store; else from the journals
+	Store   []string   // STORE and the flags to find it and its runs
+	Checks  []string   // the arguments of a recorded check
 	Exit    exitcode.Code
 }
 
-// Weighed is a run, and how much is kept for its undo, in bytes.
+// Weighed is a run, with the bytes kept for its undo.
 type Weighed struct {
 	journal.Summary
 	Kept int64
 }
 
-// changed is the newest run that changed anything since the last check began; "" for none.
+// changed returns the newest run that changed something since the last check began; "" for
+// none.
 func (s *Status) changed() string {
 	for _, r := range s.Runs {
 		if s.Last != nil && r.Began.After(saved(s.Last.fields.Started)) && (r.Done > 0 || r.Unconfirmed > 0) {
@@ -145,7 +142,7 @@ func (s *Status) changed() string {
 	return ""
 }
 
-// kept are the runs that keep something, or that have not ended.
+// kept returns the runs that keep something or have not ended.
 func (s *Status) kept() (all []Weighed, bytes int64) {
 	for _, r := range s.Runs {
 		if open := r.Status == journal.Unfinished || r.Status == journal.Interrupted || r.Status == journal.Undoing; r.CanUndo() || open || r.Kept > 0 {
@@ -155,7 +152,7 @@ func (s *Status) kept() (all []Weighed, bytes int64) {
 	return all, bytes
 }
 
-// View is what the last check found and when, and which runs keep how much.
+// View returns the result and time of the last check, and how much runs keep.
 func (s *Status) View(o view.Options) view.View {
 	return (&Check{}).text("check", o, func(t *text) {
 		t.Rest = "--json has all of them"
@@ -166,7 +163,7 @@ func (s *Status) View(o view.Options) view.View {
 	})
 }
 
-// check writes what the last check found.
+// check writes the result of the last check.
 func (s *Status) check(t *text) {
 	t.Section(view.Bold, "LAST CHECK")
 	if s.Last == nil {
@@ -212,7 +209,7 @@ func (s *Status) check(t *text) {
 	}
 }
 
-// unknown says why nothing is known of a check.
+// unknown writes why there is no result.
 func (s *Status) unknown(p *view.Printer) {
 	if s.Problem != "" {
 		p.Prose(1, p.Paint(view.Red, "The record of the last check is not used")+": "+words.Clean(s.Problem)+". It is:")
@@ -222,7 +219,7 @@ func (s *Status) unknown(p *view.Printer) {
 	p.Prose(1, "No check is recorded in "+words.Clean(s.State)+". A check records what it finds where that directory exists, or with --state.")
 }
 
-// verdict is the line that sums up the last check.
+// verdict writes the verdict line of the last check.
 func (s *Status) verdict(p *view.Printer) {
 	word, rest, _ := strings.Cut(own(s.Last.fields.Sentence), ":")
 	st := view.Green
@@ -235,7 +232,7 @@ func (s *Status) verdict(p *view.Printer) {
 	p.Verdict(p.Paint(st, word), ":", rest)
 }
 
-// runs writes which runs keep something, and how much.
+// runs lists the runs that keep something, and how much.
 func (s *Status) runs(t *text) {
 	kept, bytes := s.kept()
 	t.Section(view.Bold, "RUNS")
@@ -272,7 +269,7 @@ func (s *Status) runs(t *text) {
 	t.Line(1, line)
 }
 
-// next are the commands that can be run next.
+// next returns suggested commands.
 func (s *Status) next() (steps [][2]string) {
 	if s.Last == nil || s.changed() != "" || !s.Last.fields.Complete {
 		steps = append(steps, [2]string{commandOf(append([]string{"check"}, s.Checks...)...), "checks the store and records what it finds"})
@@ -288,7 +285,7 @@ func (s *Status) next() (steps [][2]string) {
 	return steps
 }
 
-// Short is the last check in one line, and what runs keep in another.
+// Short returns the last check in one line, and what runs keep in another.
 func (s *Status) Short(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		if s.Last == nil {
@@ -301,7 +298,7 @@ func (s *Status) Short(o view.Options) view.View {
 	})
 }
 
-// ago says how long something is past.
+// ago describes how long ago something was.
 func ago(d time.Duration) string {
 	switch {
 	case d < 0:
@@ -316,32 +313,32 @@ func ago(d time.Duration) string {
 	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
-// statusFields are the document of Status.
+// statusFields is the document of Status.
 type statusFields struct {
 	headFields
 	State   string                  `json:"state"`
-	Last    *lastCheckFields        `json:"last_check,omitempty"`         // where one is known
-	Problem string                  `json:"last_check_problem,omitempty"` // why what is kept of it is not believed
+	Last    *lastCheckFields        `json:"last_check,omitempty"`         // if there is one
+	Problem string                  `json:"last_check_problem,omitempty"` // why its record is invalid
 	Changed string                  `json:"changed_by,omitempty"`         // the newest run since that check
 	Kept    keptFields              `json:"kept"`
-	Runs    iter.Seq[weighedFields] `json:"runs"` // all that the state directory knows, the newest first
+	Runs    iter.Seq[weighedFields] `json:"runs"` // all runs of the state directory, newest first
 	Exit    exitFields              `json:"exit"`
 }
 
-// keptFields are what runs keep.
+// keptFields is what runs keep.
 type keptFields struct {
 	Runs  int   `json:"runs"` // that can be undone, or have not ended
 	Bytes int64 `json:"bytes"`
-	Asked bool  `json:"asked"` // of the store; else the journals say what the runs moved
+	Asked bool  `json:"asked"` // from the store; else from the journals
 }
 
-// weighedFields are a run and what it keeps.
+// weighedFields is a run and what it keeps.
 type weighedFields struct {
 	pastFields
 	Kept int64 `json:"kept_bytes"`
 }
 
-// Fields is what is known for machines.
+// Fields returns the document.
 func (s *Status) Fields() any {
 	kept, bytes := s.kept()
 	d := statusFields{

@@ -16,34 +16,34 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// TagList is what ls says of a repository.
+// TagList is the answer of ls for a repository.
 type TagList struct {
 	List
 	Repository usage.RepositoryUsage
-	Pinned     string   // why no tag has bytes of its own, "" where some may
-	Rows       []TagRow // in the order in which they are shown
+	Pinned     string   // why no tag has own bytes, "" if it isn't pinned
+	Rows       []TagRow // in the order of display
 }
 
-// TagRow is a tag and what was read of its manifest.
+// TagRow is a tag and facts of its manifest.
 type TagRow struct {
 	usage.TagUsage
-	Form         manifest.Form // "" where the manifest could not be read
+	Form         manifest.Form // "" if the manifest could not be read
 	ArtifactType string
 	Platforms    []string  // of an image, or of an index's images
-	Created      time.Time // by the image's config; zero where nothing says so
+	Created      time.Time // by the image's config; zero if unknown
 	Signatures   int
-	Others       int // referrers that are no signatures
+	Others       int // referrers that aren't signatures
 }
 
-// BrokenList is what ls --broken says.
+// BrokenList is the answer of ls --broken.
 type BrokenList struct {
 	List
 	Repository string // "" for the whole store
 	Rows       []finding.BrokenTag
-	Unknown    []finding.BrokenTag // those that could not be judged; --limit leaves all of them
+	Unknown    []finding.BrokenTag // those whose state is unknown, without --limit
 }
 
-// kind says in a word or two what kind of artifact a tag's manifest is.
+// kind describes the kind of a tag's manifest.
 func (r *TagRow) kind() string {
 	switch {
 	case r.Form == "":
@@ -56,7 +56,7 @@ func (r *TagRow) kind() string {
 	return string(r.Form)
 }
 
-// about says how many manifests are about a tag's.
+// about describes the referrers of a tag's manifest.
 func (r *TagRow) about() string {
 	var parts []string
 	if r.Signatures > 0 {
@@ -68,8 +68,7 @@ func (r *TagRow) about() string {
 	return strings.Join(parts, ", ")
 }
 
-// TagName returns a tag's name for a table: of a tag sha256-<hex>… only as much of
-// the digest as distinguishes it from others.
+// TagName returns a tag's name for a table; the digest in a referrers tag is shortened.
 func TagName(name string) string {
 	if _, ok := layout.SubjectOf(name); !ok {
 		return words.Clean(name)
@@ -78,7 +77,7 @@ func TagName(name string) string {
 	return name[:shown] + "…" + words.Clean(name[len("sha256-")+64:])
 }
 
-// View is a table of tags.
+// View returns a table of tags.
 func (l *TagList) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		r := &l.Repository
@@ -118,7 +117,7 @@ func (t lister) tagRow(r *TagRow) {
 	}
 }
 
-// maxPlatforms is how many platforms a row of a table names.
+// maxPlatforms is the most platforms in a row.
 const maxPlatforms = 6
 
 func platforms(all []string) string {
@@ -128,7 +127,7 @@ func platforms(all []string) string {
 	return words.Clean(strings.Join(all, ", "))
 }
 
-// View is the tags that can't be pulled, each with its reasons.
+// View returns the broken tags with their reasons.
 func (l *BrokenList) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		where := ""
@@ -161,21 +160,21 @@ func (l *BrokenList) View(o view.Options) view.View {
 	})
 }
 
-// Short is how much there is.
+// Short returns the totals.
 func (l *TagList) Short(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.Line(0, words.Plural(l.All, "tag", "tags")+" in "+words.Clean(l.Repository.Name))
 	})
 }
 
-// Short is how many tags can't be pulled.
+// Short returns the number of broken tags.
 func (l *BrokenList) Short(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.Line(0, words.Plural(l.All, "tag", "tags")+" can't be pulled")
 	})
 }
 
-// tagFields are a tag and what was read of its manifest.
+// tagFields is a tag and facts of its manifest.
 type tagFields struct {
 	Tag          string           `json:"tag"`
 	Digest       string           `json:"digest"`
@@ -199,7 +198,7 @@ func tagOf(r *TagRow) tagFields {
 	}
 }
 
-// tagsFields are the document of a list of tags.
+// tagsFields is the document of a list of tags.
 type tagsFields struct {
 	listFields
 	Repository repositoryFields    `json:"repository"`
@@ -208,12 +207,12 @@ type tagsFields struct {
 	footFields
 }
 
-// Fields is the list for machines.
+// Fields returns the document.
 func (l *TagList) Fields() any {
 	return tagsFields{l.fields(), repositoryOf(&l.Repository), l.Pinned, document.Each(l.Rows, tagOf), l.foot()}
 }
 
-// brokenTagsFields are the document of a list of broken tags.
+// brokenTagsFields is the document of a list of broken tags.
 type brokenTagsFields struct {
 	listFields
 	Repository  string                 `json:"repository"` // "" for the whole store
@@ -223,12 +222,12 @@ type brokenTagsFields struct {
 	footFields
 }
 
-// Fields is the list for machines.
+// Fields returns the document.
 func (l *BrokenList) Fields() any {
 	return brokenTagsFields{l.fields(), l.Repository, len(l.Unknown), document.Map(slices.Values(l.Rows), brokenOf), document.Map(slices.Values(l.Unknown), brokenOf), l.foot()}
 }
 
-// TagTree is what ls says of one tag.
+// TagTree is the answer of ls for one tag.
 type TagTree struct {
 	List
 	Repository string
@@ -238,7 +237,7 @@ type TagTree struct {
 	Words      map[string]string // by digest of a manifest: its kind
 }
 
-// View is the tag's manifest, its size, and all that it references.
+// View returns the tag's manifest, its size, and all that it needs.
 func (l *TagTree) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		r := &l.Tag
@@ -266,10 +265,10 @@ func (l *TagTree) View(o view.Options) view.View {
 	})
 }
 
-// maxSteps is how many steps a tree is indented at most.
+// maxSteps is the greatest indentation of a tree.
 const maxSteps = 16
 
-// node writes one thing of a tree and what is below it.
+// node writes a node of a tree and its children.
 func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 	word := string(n.Role)
 	if w := l.Words[n.Digest]; w != "" && n.Role == usage.RoleManifest {
@@ -290,14 +289,14 @@ func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 	}
 }
 
-// Short is the digest of the tag's manifest.
+// Short returns the digest of the tag's manifest.
 func (l *TagTree) Short(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		t.Line(0, words.Clean(l.Repository+":"+l.Tag.Name)+"  "+words.Clean(l.Tag.Digest))
 	})
 }
 
-// nodeFields are a thing that a tag leads to, with what is below it.
+// nodeFields is a node of a tree, with its children.
 type nodeFields struct {
 	Digest   string       `json:"digest"`
 	Role     string       `json:"role"`
@@ -316,7 +315,7 @@ func (l *TagTree) nodeOf(n *usage.Node) nodeFields {
 	return to
 }
 
-// treeFields are the document of one tag.
+// treeFields is the document of one tag.
 type treeFields struct {
 	listFields
 	Repository string     `json:"repository"`
@@ -326,7 +325,7 @@ type treeFields struct {
 	footFields
 }
 
-// Fields is the tag for machines.
+// Fields returns the document.
 func (l *TagTree) Fields() any {
 	return treeFields{l.fields(), l.Repository, l.Pinned, tagOf(&l.Tag), l.nodeOf(&l.Tree), l.foot()}
 }

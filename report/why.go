@@ -14,26 +14,26 @@ import (
 	"regfsck/report/view"
 )
 
-// WhySchema names the form of the documents of why.
+// WhySchema is the name and version of the documents of why.
 const WhySchema = "regfsck.why/1"
 
-// Why is what keeps one thing.
+// Why is what keeps an object.
 type Why struct {
 	Check
-	Repository string // only its paths are shown; "" for those of all
-	Tag        string // that was asked for, "" for none
-	Digest     string // "" where a whole repository was asked for
+	Repository string // only its paths are shown; "" for all
+	Tag        string // "" if no tag was asked for
+	Digest     string // "" if a repository was asked for
 	Known      usage.Known
 	Paths      iter.Seq[usage.Path]
-	Pinned     map[string]string     // why nothing of a repository is removed, by its name
-	Own        int64                 // bytes that only what was asked for holds, where a repository was named
-	Holder     usage.RepositoryUsage // of a whole repository
-	Places     []graph.Object        // of a digest that nothing keeps: its files, the newest first
-	Lost       *check.LostImage      // of one that is a whole image's manifest; else nil
+	Pinned     map[string]string     // the pinned repositories, and why each is
+	Own        int64                 // own bytes of the object, if a repository was given
+	Holder     usage.RepositoryUsage // of a repository
+	Places     []graph.Object        // of a digest that nothing keeps: its files, newest first
+	Lost       *check.LostImage      // if the digest is a lost image's manifest; else nil
 	Grace      time.Duration
 }
 
-// state says in a stable word what becomes of a digest.
+// state returns the state of a digest as a stable word.
 func (y *Why) state() string {
 	switch {
 	case y.Digest == "":
@@ -48,7 +48,7 @@ func (y *Why) state() string {
 	return "garbage"
 }
 
-// newest returns the newest time of the files of what nothing keeps: its age is from then.
+// newest returns the newest time of the files of a digest that nothing keeps.
 func (y *Why) newest() time.Time {
 	if len(y.Places) == 0 {
 		return time.Time{}
@@ -56,7 +56,7 @@ func (y *Why) newest() time.Time {
 	return y.Places[0].Modified
 }
 
-// until returns when something in grace ceases to be in it.
+// until returns when the grace period of something ends.
 func (y *Why) until() time.Time {
 	if y.state() != "young" || y.newest().IsZero() {
 		return time.Time{}
@@ -77,14 +77,14 @@ func (y *Why) name() string {
 	return y.Digest
 }
 
-// Short is what becomes of it.
+// Short returns the state.
 func (y *Why) Short(o view.Options) view.View {
 	return y.text("why", o, func(t *text) {
 		t.Line(0, words.Clean(y.name()), ": ", y.state())
 	})
 }
 
-// Begins says what a path begins with.
+// Begins describes the root of a path.
 func (y *Why) Begins(p usage.Path) string {
 	switch p.Hold {
 	case usage.HoldTag:
@@ -106,7 +106,7 @@ func (y *Why) Begins(p usage.Path) string {
 	return p.Repository + " (" + string(p.Hold) + ")"
 }
 
-// one writes a path in one line.
+// one returns a path in one line.
 func (y *Why) one(p usage.Path) string {
 	parts := []string{words.Clean(y.Begins(p))}
 	for _, s := range p.Steps {
@@ -115,7 +115,7 @@ func (y *Why) one(p usage.Path) string {
 	return strings.Join(parts, " → ")
 }
 
-// StepWord says what a step is.
+// StepWord describes a step.
 func StepWord(s usage.Step) string {
 	switch {
 	case s.Index && s.Role == usage.RoleManifest:
@@ -126,11 +126,11 @@ func StepWord(s usage.Step) string {
 	return string(s.Role)
 }
 
-// maxCounted is how many paths are counted before it is said that there are more.
+// maxCounted is the most paths that are counted.
 const maxCounted = 100_000
 
-// View is what keeps a thing, or why nothing does and since when, and
-// what would be freed without it.
+// View returns what keeps an object, or why nothing does and since when, and what its removal
+// would free.
 func (y *Why) View(o view.Options) view.View {
 	if o.Limit == 0 {
 		o.Limit = 30
@@ -153,7 +153,7 @@ func (y *Why) View(o view.Options) view.View {
 	})
 }
 
-// holder says what a repository holds.
+// holder writes what a repository holds.
 func (y *Why) holder(t *text) {
 	r := &y.Holder
 	t.Line(1, words.Plural(r.Tags, "tag", "tags")+", "+words.Plural(r.Manifests, "manifest", "manifests")+", "+
@@ -161,7 +161,7 @@ func (y *Why) holder(t *text) {
 	t.Lead(1, "Its tags:  ", y.at("ls", y.Repository))
 }
 
-// thing says what the digest is of.
+// thing writes what the digest is.
 func (y *Why) thing(t *text) {
 	what := "a blob"
 	if y.Known.Manifest {
@@ -181,7 +181,7 @@ func (y *Why) thing(t *text) {
 	t.Gap()
 }
 
-// paths writes the ways in which it is kept and returns how many there are.
+// paths writes the paths and returns their number.
 func (y *Why) paths(t *text) (n int) {
 	for p := range y.Paths {
 		if n++; t.Shown(n - 1) {
@@ -202,7 +202,7 @@ func (y *Why) paths(t *text) (n int) {
 	return n
 }
 
-// unkept says why nothing keeps it, and since when.
+// unkept writes why nothing keeps it, and since when.
 func (y *Why) unkept(t *text, paths int) {
 	where := ""
 	if y.Repository != "" {
@@ -244,8 +244,8 @@ func (y *Why) unkept(t *text, paths int) {
 	t.Line(1, "This frees it, with all other garbage:  ", y.at("fix"))
 }
 
-// lostImage says that a digest which nothing needs is a whole image's manifest, since
-// when nothing names it, and how to bring it back.
+// lostImage writes that a digest is a lost image's manifest, since when, and how to restore
+// it.
 func (y *Why) lostImage(t *text) {
 	if y.Lost == nil {
 		return
@@ -268,7 +268,7 @@ func (y *Why) lostImage(t *text) {
 	t.Gap()
 }
 
-// refsOf are the tags under which a lost image comes back.
+// refsOf lists the tags under which a lost image is restored.
 func refsOf(l *check.LostImage) string {
 	var refs []string
 	for _, repository := range l.Repositories {
@@ -280,7 +280,7 @@ func refsOf(l *check.LostImage) string {
 	return strings.Join(refs, ", ")
 }
 
-// freed says what only a named thing holds.
+// freed writes the own bytes of a named object.
 func (y *Why) freed(t *text) {
 	if y.Repository == "" {
 		return
@@ -309,12 +309,12 @@ type placeFields struct {
 type lostImageFields struct {
 	Tag          string   `json:"tag"`          // that --also manifest-lost writes
 	Repositories []string `json:"repositories"` // in which it does
-	Denied       []string `json:"denied"`       // that have a witness of it, and why they get no tag
+	Denied       []string `json:"denied"`       // that have evidence of it, and why they get no tag
 	Since        string   `json:"unnamed_since"`
 	In           string   `json:"unnamed_in"`
 }
 
-// whyFields are the document of why.
+// whyFields is the document of why.
 type whyFields struct {
 	timedFields
 	Complete   bool                  `json:"complete"`
@@ -327,7 +327,7 @@ type whyFields struct {
 	Corrupt    bool                  `json:"corrupt"`
 	Stored     bool                  `json:"stored"`
 	Size       int64                 `json:"size_bytes"`
-	Own        *int64                `json:"own_bytes,omitempty"` // where a repository was named, as is Pinned
+	Own        *int64                `json:"own_bytes,omitempty"` // if a repository was given, as is Pinned
 	Pinned     *string               `json:"pinned,omitempty"`
 	Newest     string                `json:"newest"`
 	KeptUntil  string                `json:"kept_until"`
@@ -337,7 +337,7 @@ type whyFields struct {
 	Exit       exitFields            `json:"exit"`
 }
 
-// Fields is the answer for machines, with every path.
+// Fields returns the document, with every path.
 func (y *Why) Fields() any {
 	d := whyFields{
 		timedFields: y.timed(WhySchema), Complete: y.Result.Complete, Notes: document.List(y.Result.Notes),

@@ -34,7 +34,7 @@ func NewID(now time.Time) string {
 const idTime = "20060102-150405"
 
 // Create creates the directory of a new run, unless it exists, and writes its plan there.
-// give is called with each directory that is created, and with the plan's file before it is
+// setOwner is called with each directory that is created, and with the plan's file before it is
 // written.
 func Create(state, id string, p *plan.Plan, h plan.Header, setOwner func(*os.File) error) error {
 	dir, err := statedir.Make(state, setOwner, RunsName, id)

@@ -1,7 +1,7 @@
 // Package accept holds the findings that an operator has accepted. A check reports them
-// apart from others, and its exit code doesn't count them. They change nothing else: the
-// verdict, the tags that can't be pulled, and what a fix does are the same with and
-// without. No package that decides what is changed may import this one.
+// separately, and they don't affect its exit code. Nothing else changes: the verdict, the
+// broken tags, and what a fix does are the same. No package that decides changes may import
+// this one.
 package accept
 
 import (
@@ -17,17 +17,17 @@ import (
 	"regfsck/graph/finding"
 )
 
-// Schema names the form of a file of accepted findings.
+// Schema is the name and version of a file of accepted findings.
 const Schema = "regfsck.accept/1"
 
-// File is what a file of accepted findings says.
+// File is the content of a file of accepted findings.
 type File struct {
 	Schema  string  `json:"schema"`
 	Target  string  `json:"target,omitempty" about:"The store that it is for, as a report names it. In a check of another store it does not apply. Leave it out where it is for several."`
 	Entries []Entry `json:"accepted" about:"What is accepted, an entry each."`
 }
 
-// Entry accepts findings of one kind: that at a key, or those whose keys a glob matches.
+// Entry accepts findings of one kind: one key, or the keys that a glob matches.
 type Entry struct {
 	ID     string `json:"id" about:"The kind of the findings, such as foreign-file."`
 	Key    string `json:"key,omitempty" about:"The finding's path, as the JSON report has it. An entry has a key or a glob."`
@@ -37,29 +37,29 @@ type Entry struct {
 	Until  string `json:"until,omitempty" about:"The last day on which it is accepted, such as 2030-12-31, in UTC. Without it there is no end."`
 }
 
-// DateForm is the form of Entry.Until, as package time has it.
+// DateForm is the layout of Entry.Until for package time.
 const DateForm = time.DateOnly
 
-// maxReason bounds the bytes of a reason: it is shown with every finding.
+// maxReason is the most bytes of a reason, which is shown with every finding.
 const maxReason = 1000
 
-// Rule is an entry that was understood, and what a check found of it.
+// Rule is a parsed entry with its results in a check.
 type Rule struct {
 	Entry
-	File    string       // in which it is
+	File    string       // the file of the entry
 	Line    int          // from 1
-	Kind    finding.Kind // of the findings that it is about
-	Expired bool         // its last day is over
+	Kind    finding.Kind // of its findings
+	Expired bool         // its last day has passed
 
-	Named    int // findings that it is about, whether they are accepted or not
-	Accepted int // findings that are accepted by it
-	TooMany  int // findings that keep more tags from being pulled than it allows
-	MaxTags  int // how many tags one of these keeps from being pulled at most
+	Named    int // findings that it is about
+	Accepted int // findings that it accepts
+	TooMany  int // findings that block more tags than it allows
+	MaxTags  int // the most tags that one of these blocks
 
 	glob Glob
 }
 
-// NewRule understands an entry. The error says what is wrong with it.
+// NewRule parses an entry. The error says what is wrong.
 func NewRule(e Entry, file string, line int, now time.Time) (Rule, error) {
 	r := Rule{Entry: e, File: file, Line: line}
 	kind, known := finding.Parse(e.ID)
@@ -96,25 +96,25 @@ func NewRule(e Entry, file string, line int, now time.Time) (Rule, error) {
 	return r, nil
 }
 
-// Set is all rules of a check, and what it found of them. A nil Set accepts nothing.
+// Set is all rules of a check with their results. A nil Set accepts nothing.
 type Set struct {
 	Rules      []Rule
-	Counts     [finding.NumKinds]finding.Count // of what is accepted
-	TagsBroken int                             // tags that can't be pulled, and for no reason that isn't accepted
+	Counts     [finding.NumKinds]finding.Count // accepted findings
+	TagsBroken int                             // tags that are broken only by accepted findings
 
 	byKey   map[place]int          // rules with a key
 	byKind  map[finding.Kind][]int // rules with a glob
-	reasons map[string]bool        // why tags can't be pulled, "id key": whether all that was found there is accepted
-	all     bool                   // all that keeps tags from being pulled is accepted
+	reasons map[string]bool        // reasons of broken tags, "id key": whether all findings there are accepted
+	all     bool                   // all findings that block tags are accepted
 }
 
-// place is where a finding of a kind is.
+// place is the kind and key of a finding.
 type place struct {
 	kind finding.Kind
 	key  string
 }
 
-// New returns the set of these rules. Two that are about the same make an error.
+// New returns the set of these rules. Two with the same kind and key or glob are an error.
 func New(rules []Rule) (*Set, error) {
 	s := &Set{Rules: rules, byKey: map[place]int{}, byKind: map[finding.Kind][]int{}}
 	seen := map[[3]string]int{}
@@ -134,7 +134,7 @@ func New(rules []Rule) (*Set, error) {
 	return s, nil
 }
 
-// about returns the rules that are about a finding, those with its key first.
+// about yields the rules for a finding, those with its key first.
 func (s *Set) about(f *finding.Finding) iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {
 		key := Legible(f.Path)
@@ -150,13 +150,13 @@ func (s *Set) about(f *finding.Finding) iter.Seq[*Rule] {
 	}
 }
 
-// accepts reports whether a rule that is about a finding accepts it.
+// accepts reports whether a rule for a finding accepts it.
 func (r *Rule) accepts(f *finding.Finding) bool {
 	return !r.Expired && f.AffectsCount <= r.Tags && !f.InGrace
 }
 
-// By returns the rule by which a finding is accepted, nil if it isn't. Garbage in grace
-// counts nowhere, so it needs no acceptance.
+// By returns the rule that accepts a finding, nil if there is none. Garbage in grace counts
+// nowhere, so it is never accepted.
 func (s *Set) By(f *finding.Finding) *Rule {
 	if s == nil {
 		return nil
@@ -169,8 +169,8 @@ func (s *Set) By(f *finding.Finding) *Rule {
 	return nil
 }
 
-// Tally counts what the rules accept of a check's findings, and the tags of those that
-// can't be pulled that are broken by nothing else. It is called once.
+// Tally counts what the rules accept of a check's findings, and the tags that only those
+// break. It is called once.
 func (s *Set) Tally(findings iter.Seq[finding.Finding], broken iter.Seq[finding.BrokenTag]) {
 	if s == nil {
 		return
@@ -194,7 +194,7 @@ func (s *Set) Tally(findings iter.Seq[finding.Finding], broken iter.Seq[finding.
 		if f.AffectsCount > 0 {
 			s.all = s.all && accepted
 		}
-		if f.AffectsCount > 0 && named { // what no rule is about, of which there may be millions, is not accepted
+		if f.AffectsCount > 0 && named { // findings without a rule, maybe millions, aren't accepted
 			why := f.Kind.String() + " " + f.Path
 			before, seen := s.reasons[why]
 			s.reasons[why] = accepted && (before || !seen)
@@ -211,8 +211,8 @@ func (s *Set) Tally(findings iter.Seq[finding.Finding], broken iter.Seq[finding.
 	}
 }
 
-// Knows reports whether all that keeps a tag from being pulled is accepted. Of a tag
-// with more reasons than are listed that is so only where all reasons of all tags are.
+// Knows reports whether all that blocks a tag is accepted. If not all reasons of a tag are
+// listed, all reasons of all tags must be.
 func (s *Set) Knows(b *finding.BrokenTag) bool {
 	if s == nil || len(b.Because) == 0 || len(b.Because) >= finding.MaxAffects && !s.all {
 		return false
@@ -220,7 +220,7 @@ func (s *Set) Knows(b *finding.BrokenTag) bool {
 	return !slices.ContainsFunc(b.Because, func(why string) bool { return !s.reasons[why] })
 }
 
-// Left returns how many findings of a kind aren't accepted, of those that n counts.
+// Left returns n without the accepted findings of a kind.
 func (s *Set) Left(kind finding.Kind, n finding.Count) finding.Count {
 	if s == nil {
 		return n
@@ -229,7 +229,7 @@ func (s *Set) Left(kind finding.Kind, n finding.Count) finding.Count {
 	return n
 }
 
-// Tags returns how many tags are broken by nothing that isn't accepted.
+// Tags returns the number of tags that only accepted findings break.
 func (s *Set) Tags() int {
 	if s == nil {
 		return 0
@@ -237,7 +237,7 @@ func (s *Set) Tags() int {
 	return s.TagsBroken
 }
 
-// Each returns all rules, in their order.
+// Each yields all rules in order.
 func (s *Set) Each() iter.Seq[*Rule] {
 	return func(yield func(*Rule) bool) {
 		for i := 0; s != nil && i < len(s.Rules); i++ {
@@ -248,7 +248,7 @@ func (s *Set) Each() iter.Seq[*Rule] {
 	}
 }
 
-// Expired returns of how many rules the last day is over.
+// Expired returns the number of rules whose last day has passed.
 func (s *Set) Expired() (n int) {
 	for r := range s.Each() {
 		if r.Expired {
@@ -258,7 +258,7 @@ func (s *Set) Expired() (n int) {
 	return n
 }
 
-// Sum returns how much is accepted in all.
+// Sum returns the total of accepted findings.
 func (s *Set) Sum() (sum finding.Count) {
 	if s == nil {
 		return sum
@@ -269,13 +269,13 @@ func (s *Set) Sum() (sum finding.Count) {
 	return sum
 }
 
-// Where names the rule's place, "accepted.yml, line 3".
+// Where returns the file and line of the rule, "accepted.yml, line 3".
 func (r *Rule) Where() string { return fmt.Sprintf("%s, line %d", r.File, r.Line) }
 
-// About is what a rule is about: its key or its glob.
+// About returns the key or glob of the rule.
 func (r *Rule) About() string { return r.Key + r.Glob }
 
-// Legible returns a key as a JSON report has it: each byte that is no UTF-8 is replaced.
+// Legible returns a key as in JSON reports: bytes that aren't UTF-8 are replaced.
 func Legible(key string) string {
 	if utf8.ValidString(key) {
 		return key
@@ -283,16 +283,16 @@ func Legible(key string) string {
 	return string([]rune(key))
 }
 
-// Glob is a pattern of keys: that of path.Match for each name between slashes, and ** for
-// any number of names, none included.
+// Glob is a pattern of keys: path.Match for each name between slashes, and ** for any number
+// of names.
 type Glob struct{ parts []part }
 
 type part struct {
 	text    string
-	literal bool // nothing in it has a meaning
+	literal bool // without wildcards
 }
 
-// ParseGlob understands a pattern. The error says that it is malformed.
+// ParseGlob parses a pattern. The error means that it is malformed.
 func ParseGlob(text string) (g Glob, err error) {
 	for p := range strings.SplitSeq(text, "/") {
 		if _, err := path.Match(p, ""); err != nil {
@@ -307,7 +307,7 @@ func (p *part) matches(name string) bool {
 	if p.literal {
 		return p.text == name
 	}
-	ok, _ := path.Match(p.text, name) // ParseGlob has seen to it that it is well-formed
+	ok, _ := path.Match(p.text, name) // ParseGlob has checked the syntax
 	return ok
 }
 
@@ -319,7 +319,7 @@ func (g Glob) match(names []string) bool {
 		return false
 	}
 	at, name := 0, 0
-	retry, from := -1, 0 // after the last **, and the first name that it doesn't take yet
+	retry, from := -1, 0 // after the last **, and the first name that it doesn't match yet
 	for name < len(names) {
 		switch {
 		case at < len(g.parts) && g.parts[at].text == "**":

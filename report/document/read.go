@@ -8,10 +8,9 @@ import (
 	"reflect"
 )
 
-// Read fills a struct, which to points to, with what Write wrote of one. Members that the
-// struct doesn't know are passed over: another version may have added them. A member that
-// is missing though Write never omits it is an error, and so is anything behind the
-// document. Sequences give what was read, any number of times.
+// Read fills the struct to from a document of Write. Unknown members are ignored: another
+// version may have added them. A missing member that Write never omits is an error, and so is
+// data after the document. Sequences can be iterated any number of times.
 func Read(r io.Reader, to any) error {
 	d := json.NewDecoder(r)
 	v := reflect.ValueOf(to).Elem()
@@ -58,7 +57,7 @@ func Read(r io.Reader, to any) error {
 	return nil
 }
 
-// whole says of an error that it is one of a document that was cut, where it is.
+// whole returns the error of an incomplete document for err, if it is one.
 func whole(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("it is cut short")
@@ -66,8 +65,8 @@ func whole(err error) error {
 	return err
 }
 
-// object calls each with the names of the members of the object that comes next. Each has
-// to read the value.
+// object calls each with the names of the members of the next object. each must read the
+// value.
 func object(d *json.Decoder, each func(name string) error) error {
 	if err := expect(d, json.Delim('{')); err != nil {
 		return err
@@ -77,7 +76,7 @@ func object(d *json.Decoder, each func(name string) error) error {
 		if err != nil {
 			return err
 		}
-		name, _ := t.(string) // a name is always a string
+		name, _ := t.(string) // always a string
 		if err := each(name); err != nil {
 			return err
 		}
@@ -104,7 +103,7 @@ func member(d *json.Decoder, to reflect.Value) error {
 		if err := expect(d, json.Delim('[')); err != nil {
 			return err
 		}
-		for d.More() { // one by one: the list may be as large as the document
+		for d.More() { // the list may be as large as the document
 			e := reflect.New(t.In(0).In(0))
 			if err := d.Decode(e.Interface()); err != nil {
 				return err
@@ -134,12 +133,12 @@ func member(d *json.Decoder, to reflect.Value) error {
 	return d.Decode(to.Addr().Interface())
 }
 
-// pairs are names and values, in their order.
+// pairs are names and values in order.
 type pairs []pair
 
 type pair struct{ name, value reflect.Value }
 
-// add reads the value of a member of a sequence of that type.
+// add reads the value of a member; sequence is the type of the sequence.
 func (p *pairs) add(d *json.Decoder, name string, sequence reflect.Type) error {
 	yield := sequence.In(0)
 	value := reflect.New(yield.In(1))

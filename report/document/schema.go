@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Schema is a JSON Schema, as far as documents need it.
+// Schema is the part of JSON Schema that documents need.
 type Schema struct {
 	Dialect     string             `json:"$schema,omitempty"`
 	Title       string             `json:"title,omitempty"`
@@ -22,13 +22,13 @@ type Schema struct {
 	OneOf       []*Schema          `json:"oneOf,omitempty"`
 	Required    []string           `json:"required,omitempty"`
 	Properties  map[string]*Schema `json:"properties,omitempty"`
-	Others      *Schema            `json:"additionalProperties,omitempty"` // nil: anything, since fields may be added
+	Others      *Schema            `json:"additionalProperties,omitempty"` // nil: any, since fields may be added
 	Items       *Schema            `json:"items,omitempty"`
 	Defs        map[string]*Schema `json:"$defs,omitempty"`
 }
 
-// New returns the JSON Schema of the document of that name, which has one of the forms.
-// about says what it is.
+// New returns the JSON Schema of the document name with one of the types forms; about is its
+// description.
 func New(name, about string, forms []any) *Schema {
 	defs := map[string]*Schema{}
 	whole := &Schema{
@@ -47,7 +47,7 @@ func New(name, about string, forms []any) *Schema {
 	return whole
 }
 
-// structSchema is the schema of an object; the types that it refers to are added to defs.
+// structSchema returns the schema of an object; types that it refers to are added to defs.
 func structSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 	s := &Schema{Type: "object", Properties: map[string]*Schema{}}
 	for f := range fieldsOf(t) {
@@ -67,7 +67,7 @@ func structSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 
 var textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 
-// typeSchema is the schema of a value.
+// typeSchema returns the schema of a value.
 func typeSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 	switch sequenceOf(t) { // func(yield func(V) bool), or func(yield func(K, V) bool)
 	case ofValues:
@@ -89,7 +89,7 @@ func typeSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 	case reflect.Struct:
 		name := defName(t)
 		if _, ok := defs[name]; !ok {
-			defs[name] = nil // it may be a part of itself
+			defs[name] = nil // types may be recursive
 			defs[name] = structSchema(t, defs)
 		}
 		return &Schema{Ref: "#/$defs/" + name}
@@ -100,7 +100,7 @@ func typeSchema(t reflect.Type, defs map[string]*Schema) *Schema {
 	return &Schema{Type: "integer"}
 }
 
-// defName names a type: one of fields by what they are the fields of.
+// defName returns the name of a type in the schema, without the suffix Fields.
 func defName(t reflect.Type) string {
 	if name, ok := strings.CutSuffix(t.Name(), "Fields"); ok {
 		return name
@@ -112,7 +112,7 @@ func defName(t reflect.Type) string {
 func (s *Schema) Text() []byte {
 	text, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		panic(err) // it holds nothing but texts
+		panic(err) // it contains only strings
 	}
 	return append(text, '\n')
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Map is a sequence of what of makes of each value.
+// Map returns the sequence of of(v) for each value.
 func Map[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
 	return func(yield func(B) bool) {
 		for a := range all {
@@ -16,7 +16,7 @@ func Map[A, B any](all iter.Seq[A], of func(A) B) iter.Seq[B] {
 	}
 }
 
-// Each is a sequence of what of makes of a pointer to each element.
+// Each returns the sequence of of(&v) for each element.
 func Each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
 	return func(yield func(B) bool) {
 		for i := range all {
@@ -27,7 +27,7 @@ func Each[A, B any](all []A, of func(*A) B) iter.Seq[B] {
 	}
 }
 
-// Time writes a time; the zero time is "".
+// Time formats a time; the zero time is "".
 func Time(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -35,7 +35,7 @@ func Time(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// List makes nil an empty list.
+// List returns an empty list for nil.
 func List[T any](s []T) []T {
 	if s == nil {
 		return []T{}

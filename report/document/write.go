@@ -1,10 +1,9 @@
-// Package document gives answers of the program to machines: it writes one as a JSON
-// document, reads such a document back, and makes the JSON Schema of its form. All three
-// go by the type of the document, so that none can say anything else.
+// Package document writes an answer as a JSON document, reads it back, and generates its JSON
+// Schema. All three use the type of the document, so that they can't differ.
 //
-// The type is a struct whose tags are those of encoding/json. Lists in it may be
-// sequences: iter.Seq is a list, and iter.Seq2 of names and values an object, or with the
-// option inline members like the others.
+// The type is a struct with tags of encoding/json. Lists may be sequences: iter.Seq is a
+// list, and iter.Seq2 of names and values an object, or with the option inline further
+// members.
 package document
 
 import (
@@ -17,9 +16,9 @@ import (
 	"strings"
 )
 
-// Write writes a struct as one JSON document. A member that isn't omitted where it is
-// empty is always there. Sequences stream: an element a line, in their order. The same
-// values give the same bytes.
+// Write writes a struct as one JSON document. Only members with omitempty or omitzero are
+// omitted. Sequences are streamed, an element a line, in order. The same values give the same
+// bytes.
 func Write(w io.Writer, fields any) error {
 	j := &writer{out: bufio.NewWriterSize(w, 64<<10)}
 	j.enc = json.NewEncoder(&j.buf)
@@ -33,19 +32,17 @@ func Write(w io.Writer, fields any) error {
 	return j.out.Flush()
 }
 
-// writer writes the members of one JSON object, each on a line of its own. The
-// first error is kept and ends the writing.
+// writer writes the members of one JSON object, each on a line. It keeps the first error.
 type writer struct {
 	out     *bufio.Writer
 	buf     bytes.Buffer
 	enc     *json.Encoder
-	between string // what is written before the next member
+	between string // the separator before the next member
 	err     error
 }
 
-// members writes the fields of a struct. A field that is a sequence of values is
-// written as a list, one of names and values as an object, or, with the option inline,
-// as members like the others.
+// members writes the fields of a struct. A sequence of values is written as a list, one of
+// names and values as an object, or with the option inline as members.
 func (j *writer) members(v reflect.Value) {
 	for f := range fieldsOf(v.Type()) {
 		of := v.FieldByIndex(f.Index)
@@ -97,7 +94,7 @@ func (j *writer) member(v reflect.Value) {
 	}
 }
 
-// named writes the members that a sequence gives.
+// named writes the members of a sequence.
 func (j *writer) named(v reflect.Value) {
 	if v.IsNil() {
 		return
@@ -108,7 +105,7 @@ func (j *writer) named(v reflect.Value) {
 	}
 }
 
-// value writes v on the line that has been begun.
+// value writes v on the current line.
 func (j *writer) value(v reflect.Value) {
 	if j.err != nil {
 		return
@@ -119,16 +116,15 @@ func (j *writer) value(v reflect.Value) {
 	}
 }
 
-// field is a field of a struct that is written.
+// field is a field of a struct to write.
 type field struct {
 	reflect.StructField
 	name    string
-	omitted bool // where it is empty
-	inline  bool // it is a sequence of names and values, each a member of its own
+	omitted bool // if it is empty
+	inline  bool // it is a sequence of names and values to write as members
 }
 
-// fieldsOf are the fields of a struct that are written, in order; those of embedded
-// structs in their place.
+// fieldsOf yields the fields of a struct to write, in order, with those of embedded structs.
 func fieldsOf(t reflect.Type) iter.Seq[field] {
 	return func(yield func(field) bool) {
 		for _, f := range reflect.VisibleFields(t) {
@@ -145,7 +141,7 @@ func fieldsOf(t reflect.Type) iter.Seq[field] {
 	}
 }
 
-// sequence says what kind of iterator a type is.
+// sequence is a kind of iterator.
 type sequence int
 
 const (

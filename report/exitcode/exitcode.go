@@ -17,21 +17,21 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Code is the exit code of the program: the bits of fsck(8), OR-ed. Zero means
-// that the work is done and nothing is wrong; garbage is not damage.
+// Code is the exit code of the program: bits as in fsck(8). Zero means success without
+// damage; garbage is not damage.
 type Code int
 
-// The bits. 2 is left out on purpose: a Go program exits with it after a panic.
+// The bits. 2 isn't used: a Go program exits with it after a panic.
 const (
 	Repaired   Code = 1  // some damage was repaired by this run
-	DamageLeft Code = 4  // damage is left
+	DamageLeft Code = 4  // damage remains
 	Incomplete Code = 8  // something could not be read, or a step failed
 	Usage      Code = 16 // wrong arguments or configuration, or no registry there
 	Cancelled  Code = 32 // stopped at a safe point
 	Refused    Code = 64 // refused by a guard
 )
 
-// Bit is one bit of a Code, its stable name, and what it means.
+// Bit is one bit of a Code with its name, which is stable, and meaning.
 type Bit struct {
 	Bit     Code
 	Name    string
@@ -50,8 +50,7 @@ var bits = [...]Bit{
 // Bits returns all bits, lowest first.
 func Bits() []Bit { return slices.Clone(bits[:]) }
 
-// Names returns the stable names of the bits that are set, lowest first. It is
-// never nil.
+// Names returns the names of the bits that are set, lowest first. It is never nil.
 func (e Code) Names() []string {
 	names := []string{}
 	for _, b := range e.set() {
@@ -60,8 +59,8 @@ func (e Code) Names() []string {
 	return names
 }
 
-// Meaning says in one clause what the code means, with its parts where it has
-// several: "4 damage is left + 8 incomplete …".
+// Meaning describes the code in one clause, with its parts if there are several: "4 damage is
+// left + 8 incomplete …".
 func (e Code) Meaning() string {
 	if e == 0 {
 		return "done, nothing wrong (garbage is not damage)"
@@ -80,12 +79,10 @@ func (e Code) set() []Bit {
 	return slices.DeleteFunc(Bits(), func(b Bit) bool { return e&b.Bit == 0 })
 }
 
-// OfCheck returns the code of a check. DamageLeft is set by findings that are at
-// least as bad as failOn, and by tags that can't be pulled as by an error;
-// finding.Fatal means "never". Garbage within the
-// grace period doesn't count, and neither do findings that are accepted and tags that
-// are broken by nothing else. Incomplete depends on the result alone:
-// it is set, too, by tags that can't be judged.
+// OfCheck returns the code of a check. DamageLeft is set by findings at least as bad as
+// failOn, and by broken tags as by an error; finding.Fatal means never. Garbage in grace,
+// accepted findings, and tags that only those break don't count. Incomplete doesn't depend on
+// failOn; tags whose state is unknown set it too.
 func OfCheck(r *check.Result, failOn finding.Severity, accepted *accept.Set) Code {
 	var e Code
 	for id := range finding.Kinds {
@@ -103,14 +100,13 @@ func OfCheck(r *check.Result, failOn finding.Severity, accepted *accept.Set) Cod
 	return e
 }
 
-// Unproven reports whether blobs were to be proven and aren't.
+// Unproven reports whether blobs aren't verified that should be.
 func Unproven(r *check.Result) bool {
 	return r.Proofs != nil && r.Proofs.All && r.Proofs.Unproven.Blobs > 0
 }
 
-// OfShard returns the code of a run that only hashed blobs: DamageLeft where any has
-// other bytes than its digest names, unless failOn is finding.Fatal, and Incomplete where
-// something could not be read.
+// OfShard returns the code of a run that only hashed blobs: DamageLeft if any is corrupt,
+// unless failOn is finding.Fatal, and Incomplete if something could not be read.
 func OfShard(h *graph.Hashing, failOn finding.Severity) (e Code) {
 	if len(h.Wrong) > 0 && failOn >= finding.Error {
 		e |= DamageLeft
@@ -121,9 +117,8 @@ func OfShard(h *graph.Hashing, failOn finding.Severity) (e Code) {
 	return e
 }
 
-// OfRun returns the code of a run that was to carry out the plan of a
-// result. DamageLeft is what a check would say now; finding.Fatal as failOn leaves it
-// out.
+// OfRun returns the code of a run of a plan. DamageLeft is what a check would return now;
+// with finding.Fatal as failOn, it isn't set.
 func OfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Severity) Code {
 	e := OfUndo(o)
 	if o.Repaired() {
@@ -138,7 +133,7 @@ func OfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Sever
 	return e
 }
 
-// OfUndo returns the code of a run that repairs nothing.
+// OfUndo returns the code of an undo.
 func OfUndo(o *apply.Outcome) (e Code) {
 	if len(o.NotDone) > 0 || len(o.RemovedLater)+len(o.RemovedElsewhere) > 0 || o.Damage != "" {
 		e |= Incomplete
@@ -149,13 +144,13 @@ func OfUndo(o *apply.Outcome) (e Code) {
 	return e
 }
 
-// changeOf is what a step does: the kind of finding that it is for, and the key.
+// changeOf identifies a change by kind of finding and key.
 type changeOf struct {
 	kind finding.Kind
 	key  string
 }
 
-// damageLeft reports whether something broken was not put right by the run.
+// damageLeft reports whether the run left damage.
 func damageLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
 	if o.Interrupted {
 		return r.Damaged()
@@ -183,8 +178,7 @@ func damageLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
 	return false
 }
 
-// taken are the keys and the tags ("repo:tag") that a run for a removal took
-// away; none of another run.
+// taken returns the keys and tags ("repo:tag") that a removal removed; none for other runs.
 func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	keys := map[string]bool{}
 	if !slices.ContainsFunc(p.Steps, isAsked) {
@@ -205,13 +199,13 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	return keys
 }
 
-// isAsked reports whether a step is a removal's.
+// isAsked reports whether a step is of a removal.
 func isAsked(s plan.Step) bool {
 	return s.Finding.Severity() == finding.Asked && !s.Finding.Withdraws()
 }
 
-// wentWith reports whether what is broken was itself removed, or every tag that it
-// breaks.
+// wentWith reports whether the removal removed the object of a finding, or every tag that it
+// blocks.
 func wentWith(f *finding.Finding, taken map[string]bool) bool {
 	if taken[f.Path] {
 		return true
@@ -220,11 +214,11 @@ func wentWith(f *finding.Finding, taken map[string]bool) bool {
 		!slices.ContainsFunc(f.Affects, func(ref string) bool { return !taken[ref] })
 }
 
-// healedAs are the kinds of findings for which a blob is copied from a source. One that
-// is missed in several ways is copied once.
+// healedAs are the kinds of findings for which a blob is copied from a source; it is copied
+// once for all of them.
 var healedAs = []finding.Kind{finding.ManifestMissing, finding.ManifestCorrupt, finding.BlobMissing, finding.BlobCorrupt}
 
-// cured reports whether what was done is all that a finding needs.
+// cured reports whether the changes that were done are all that a finding needs.
 func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	switch f.Cure {
 	case finding.CureHeal:
@@ -241,7 +235,7 @@ func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	return false
 }
 
-// OfPurge returns the code of purging one run, by the error that this ended with.
+// OfPurge returns the code of the purge of one run, which returned err.
 func OfPurge(err error) Code {
 	var no *apply.Refused
 	switch {

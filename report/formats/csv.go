@@ -19,7 +19,7 @@ import (
 	"regfsck/report/document"
 )
 
-// sheet is an answer as one table of plain values.
+// sheet is an answer as a table of plain values.
 type sheet struct {
 	columns []sheetColumn
 	rows    iter.Seq[[]string] // a value for each column: sizes in bytes, times as in JSON
@@ -30,7 +30,7 @@ type sheetColumn struct {
 	kind valueKind
 }
 
-// valueKind says what the values of a column are.
+// valueKind is the kind of a column's values.
 type valueKind string
 
 const (
@@ -42,8 +42,8 @@ const (
 	pathValue   valueKind = "path" // a key, or a long text
 )
 
-// sheetOf returns what makes a table of a document, nil where it is none. It looks at the
-// document's type alone.
+// sheetOf returns the function that makes a document's table, nil if it has none. It depends
+// only on the document's type.
 func sheetOf(d report.Document) func() sheet {
 	switch d := d.(type) {
 	case *report.Check:
@@ -72,7 +72,7 @@ func sheetOf(d report.Document) func() sheet {
 	return nil
 }
 
-// csvWriter writes a table. What comes from a store is escaped as in text.
+// csvWriter writes a table. Text from a store is escaped as in text output.
 func csvWriter(d report.Document) func(io.Writer) error {
 	of := sheetOf(d)
 	if of == nil {
@@ -101,8 +101,8 @@ func csvWriter(d report.Document) func(io.Writer) error {
 	}
 }
 
-// csvCell is a value as a cell of a table. A text that a spreadsheet would take for a
-// formula is made a text by an apostrophe; numbers and times are left alone.
+// csvCell returns the cell of a value. Text that a spreadsheet would read as a formula is
+// preceded by an apostrophe.
 func (k valueKind) csvCell(value string) string {
 	switch k {
 	case countValue, bytesValue, timeValue:
@@ -116,7 +116,7 @@ func (k valueKind) csvCell(value string) string {
 
 func digits[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
 
-// textColumns are columns of text.
+// textColumns returns columns of text.
 func textColumns(names ...string) (all []sheetColumn) {
 	for _, n := range names {
 		all = append(all, sheetColumn{n, textValue})
@@ -124,7 +124,7 @@ func textColumns(names ...string) (all []sheetColumn) {
 	return all
 }
 
-// checkSheet is the findings, one a row, those in grace too.
+// checkSheet returns the findings, also those in grace.
 func checkSheet(c *report.Check) sheet {
 	return sheet{append(findingColumns(), textColumns("accepted", "accepted_until")...), document.Map(c.Result.Findings, func(f finding.Finding) []string {
 		reason, until := "", ""
@@ -147,7 +147,7 @@ func findingCells(f finding.Finding) []string {
 	}
 }
 
-// acceptedSheet is what is accepted, a finding a row.
+// acceptedSheet returns the accepted findings.
 func acceptedSheet(c *report.Check) sheet {
 	columns := slices.Concat(textColumns("reason", "until", "severity", "id"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}, {"affects_count", countValue}}, textColumns("affects", "entry"))
 	return sheet{columns, func(yield func([]string) bool) {
@@ -160,7 +160,7 @@ func acceptedSheet(c *report.Check) sheet {
 	}}
 }
 
-// fateSheet is the entries of --accept that don't simply apply, one a row, as in text.
+// fateSheet returns the entries of --accept that don't simply apply.
 func fateSheet(c *report.Check) sheet {
 	return sheet{append(textColumns("entry", "id", "what became of it"), sheetColumn{"key or glob", pathValue}), func(yield func([]string) bool) {
 		for _, state := range report.RuleStates {
@@ -173,7 +173,7 @@ func fateSheet(c *report.Check) sheet {
 	}}
 }
 
-// yes is "yes", or nothing.
+// yes returns "yes" or "".
 func yes(is bool) string {
 	if is {
 		return "yes"
@@ -181,8 +181,7 @@ func yes(is bool) string {
 	return ""
 }
 
-// planSheet is the steps, one a row, and after them what needs a decision, whose step is
-// empty.
+// planSheet returns the steps and then, with an empty step, what needs a decision.
 func planSheet(p *report.Plan) sheet {
 	columns := slices.Concat(textColumns("step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
 		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason", "on_request"))
@@ -205,7 +204,7 @@ func planSheet(p *report.Plan) sheet {
 	}}
 }
 
-// runSheet is what was not carried out, one step a row.
+// runSheet returns the steps that were not carried out.
 func runSheet(r *report.Run) sheet {
 	columns := slices.Concat(textColumns("result", "step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
 		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason"))
@@ -219,7 +218,7 @@ func runSheet(r *report.Run) sheet {
 	})}
 }
 
-// repositoriesSheet is the repositories, one a row.
+// repositoriesSheet returns the repositories.
 func repositoriesSheet(l *report.RepositoryList) sheet {
 	columns := append(textColumns("repository"), sheetColumn{"tags", countValue}, sheetColumn{"tags_broken", countValue}, sheetColumn{"manifests", countValue},
 		sheetColumn{"own_bytes", bytesValue}, sheetColumn{"shared_bytes", bytesValue}, sheetColumn{"total_bytes", bytesValue},
@@ -232,7 +231,7 @@ func repositoriesSheet(l *report.RepositoryList) sheet {
 	})}
 }
 
-// tagsSheet is the tags, one a row.
+// tagsSheet returns the tags.
 func tagsSheet(l *report.TagList) sheet {
 	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"digest", digestValue}}, textColumns("kind", "artifact_type", "platforms"),
 		[]sheetColumn{{"size_bytes", bytesValue}, {"own_bytes", bytesValue}, {"pushed", timeValue}, {"created", timeValue}, {"signatures", countValue}, {"other_referrers", countValue}},
@@ -245,7 +244,7 @@ func tagsSheet(l *report.TagList) sheet {
 	})}
 }
 
-// brokenTagsSheet is the tags with their reasons; state is "broken" or "unknown".
+// brokenTagsSheet returns the tags with their reasons; state is "broken" or "unknown".
 func brokenTagsSheet(l *report.BrokenList) sheet {
 	return sheet{textColumns("repository", "tag", "broken_because", "state"), func(yield func([]string) bool) {
 		for i, b := range slices.Concat(l.Rows, l.Unknown) {
@@ -260,7 +259,7 @@ func brokenTagsSheet(l *report.BrokenList) sheet {
 	}}
 }
 
-// treeSheet is the tree, one thing a row, from above.
+// treeSheet returns the nodes of the tree, parents first.
 func treeSheet(l *report.TagTree) sheet {
 	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"depth", countValue}, {"digest", digestValue}}, textColumns("role", "kind"),
 		[]sheetColumn{{"size_bytes", bytesValue}}, textColumns("broken"))
@@ -271,7 +270,7 @@ func treeSheet(l *report.TagTree) sheet {
 	}}
 }
 
-// below yields a thing of the tree and what is below it, and reports whether to go on.
+// below yields a node and its children, and reports whether to continue.
 func below(l *report.TagTree, n *usage.Node, depth int, yield func([]string) bool) bool {
 	if !yield([]string{l.Repository, l.Tag.Name, digits(depth), n.Digest, string(n.Role), l.Words[n.Digest], digits(n.Size), n.Broken}) {
 		return false
@@ -284,7 +283,7 @@ func below(l *report.TagTree, n *usage.Node, depth int, yield func([]string) boo
 	return true
 }
 
-// whySheet is the paths, one a row.
+// whySheet returns the paths.
 func whySheet(y *report.Why) sheet {
 	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), document.Map(y.Paths, func(p usage.Path) []string {
 		var steps []string
@@ -295,7 +294,7 @@ func whySheet(y *report.Why) sheet {
 	})}
 }
 
-// shown writes a value as a person reads it.
+// shown formats a value for people.
 func (k valueKind) shown(value string) string {
 	switch k {
 	case countValue:
@@ -316,7 +315,7 @@ func (k valueKind) shown(value string) string {
 	return words.Clean(value)
 }
 
-// comparisonSheet is what is new and what is gone, a finding a row.
+// comparisonSheet returns the findings that are new or gone.
 func comparisonSheet(c *report.Comparison) sheet {
 	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))
 	return sheet{columns, func(yield func([]string) bool) {

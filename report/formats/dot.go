@@ -17,8 +17,8 @@ func dotWriter(d report.Document) func(io.Writer) error {
 	return nil
 }
 
-// writeDot writes all paths as one drawing for Graphviz: what a path begins with in
-// a box, digests by repository, dashed lines to what is about a manifest.
+// writeDot writes all paths as a graph for Graphviz: roots as boxes, digests by repository,
+// dashed lines to referrers.
 func writeDot(w io.Writer, y *report.Why) error {
 	out := bufio.NewWriter(w)
 	out.WriteString("digraph why {\n  rankdir=LR\n  node [fontname=monospace]\n")
@@ -46,7 +46,7 @@ func writeDot(w io.Writer, y *report.Why) error {
 	return out.Flush()
 }
 
-// dotted writes a text of some lines as Graphviz takes it for one word.
+// dotted quotes a text of several lines for Graphviz.
 func dotted(lines ...string) string {
 	for i, line := range lines {
 		lines[i] = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words.Clean(line))

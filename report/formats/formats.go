@@ -1,5 +1,5 @@
-// Package formats writes the answers of the program in all forms but text: each form has
-// one file here, and one line in All.
+// Package formats writes answers in all formats but text: each format has one file, and one
+// line in All.
 package formats
 
 import (
@@ -9,17 +9,16 @@ import (
 	"regfsck/report"
 )
 
-// Format is a form in which documents are written to files. To add one, write its
-// renderer, over the View perhaps, and its line in All.
+// Format is a format of files. To add one, write its renderer and its line in All.
 type Format struct {
 	Name string
-	Ext  string // the ending of its files, ".json"; "" where no file is written in it
+	Ext  string // extension of its files, ".json"; "" if it isn't written to files
 
-	// Writer returns what writes the document in this form, nil where it has no such form.
-	// It looks at the document's type alone.
+	// Writer returns the function that writes the document, nil if it can't be written in
+	// this format. It depends only on the document's type.
 	Writer func(report.Document) func(io.Writer) error
 
-	Usage bool // it shows which repository uses how much, where the document knows that
+	Usage bool // it shows the usage of repositories
 }
 
 // All returns all formats.
@@ -35,7 +34,7 @@ func All() []Format {
 	}
 }
 
-// OfFile returns the format that the ending of a file's name means; ok is false for none.
+// OfFile returns the format for a file name's extension; ok reports whether there is one.
 func OfFile(path string) (f Format, ok bool) {
 	for _, f := range All() {
 		if f.Ext != "" && strings.HasSuffix(path, f.Ext) {
@@ -45,8 +44,8 @@ func OfFile(path string) (f Format, ok bool) {
 	return Format{}, false
 }
 
-// Renderer returns what writes the document in the form that has this name, nil where
-// there is none.
+// Renderer returns the function that writes the document in the named format, nil if there is
+// none.
 func Renderer(name string, d report.Document) func(io.Writer) error {
 	for _, f := range All() {
 		if name == f.Name {
@@ -56,7 +55,7 @@ func Renderer(name string, d report.Document) func(io.Writer) error {
 	return nil
 }
 
-// OfDocument returns the formats in which files of such a document can be written.
+// OfDocument returns the file formats of a document.
 func OfDocument(d report.Document) (all []Format) {
 	for _, f := range All() {
 		if f.Ext != "" && f.Writer(d) != nil {

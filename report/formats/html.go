@@ -31,19 +31,18 @@ var (
 	htmlTemplate = template.Must(template.New("page").Parse(htmlPage))
 )
 
-// Bounds of a page, so that a browser shows it at once. The page says what it leaves out,
-// and the JSON has all of it.
+// Limits of a page, so that a browser shows it quickly. The page says what it omits; JSON has
+// everything.
 const (
 	htmlRows      = 100_000 // of a table
-	htmlFirst     = 100     // rows that are shown at once, and without a script
+	htmlFirst     = 100     // rows that are shown initially, and without a script
 	htmlParts     = 200     // repositories of a diff
 	htmlPartLines = 100     // lines of each
 )
 
-// htmlWriter writes an answer as one file that needs nothing else: no network, by its
-// own policy, and no script but for sorting, filtering and leafing. Rows of tables
-// are in it as data, from which the script shows a hundred at a time, so that a
-// hundred thousand are no burden.
+// htmlWriter writes an answer as one self-contained file: its policy forbids network access,
+// and the script only sorts, filters and pages. Rows are data from which the script shows a
+// hundred at a time, so that many rows are fast.
 func htmlWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		p := pageOf(d)
@@ -65,13 +64,13 @@ func htmlWriter(d report.Document) func(io.Writer) error {
 	}
 }
 
-// hashOf returns a text as a Content-Security-Policy names it.
+// hashOf returns the hash of a text for a Content-Security-Policy.
 func hashOf(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// htmlReport is what the template shows. All text in it went through Clean.
+// htmlReport is the data of the template. All text is cleaned.
 type htmlReport struct {
 	Title, Target, When, Version string
 
@@ -89,8 +88,8 @@ type htmlVerdict struct{ Tone, Word, Sentence string }
 
 type htmlFact struct{ Name, Value string }
 
-// pageOf returns the page of an answer: that of a check, a plan or a list has parts of
-// its own, any other is made from the view alone.
+// pageOf returns the page of an answer. Checks, plans and lists have parts of their own;
+// other answers are made from the view.
 func pageOf(d report.Document) *htmlReport {
 	p := &htmlReport{}
 	p.say(d)
@@ -141,7 +140,7 @@ func pageOf(d report.Document) *htmlReport {
 	return p
 }
 
-// say takes from the view what every page begins and ends with.
+// say sets what every page begins and ends with.
 func (p *htmlReport) say(d report.Document) {
 	for b := range d.View(view.Options{Terminal: true}) {
 		switch b.Kind {
@@ -158,7 +157,7 @@ func (p *htmlReport) say(d report.Document) {
 	}
 }
 
-// tones are the classes of verdicts, by the style of their first word.
+// tones are the classes of verdicts, by the style of the first word.
 var tones = map[string]string{string(view.Green): "good", string(view.Red): "bad", string(view.Yellow): "warn", string(view.Cyan): "plan"}
 
 func verdictOf(text string) *htmlVerdict {
@@ -174,7 +173,7 @@ func verdictOf(text string) *htmlVerdict {
 	return v
 }
 
-// from takes from a check what it was about.
+// from sets the subject of a check.
 func (p *htmlReport) from(c *report.Check) {
 	p.Title, _, _ = strings.Cut(p.Title, "  ")
 	p.Target, p.Version, p.When = words.Clean(c.Target), words.Clean(c.Version), dated(c.Finished)
@@ -185,7 +184,7 @@ func (p *htmlReport) from(c *report.Check) {
 
 func dated(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
 
-// check fills the page with what was found.
+// check sets the results of a check.
 func (p *htmlReport) check(c *report.Check) {
 	p.from(c)
 	n := &c.Result.Totals
@@ -228,7 +227,7 @@ func (p *htmlReport) check(c *report.Check) {
 	}
 }
 
-// helpsOf says of each finding that harms tags what helps, by its kind and key.
+// helpsOf describes the cure of each finding that blocks tags, by its kind and key.
 func helpsOf(c *report.Check) map[string]string {
 	all := map[string]string{}
 	for f := range c.Result.Findings {
@@ -240,7 +239,7 @@ func helpsOf(c *report.Check) map[string]string {
 	return all
 }
 
-// help says in a few words what helps against a finding.
+// help describes the cure of a finding.
 func help(f *finding.Finding) string {
 	also := "fix --also " + f.Kind.String()
 	switch f.Cure {
@@ -266,7 +265,7 @@ func help(f *finding.Finding) string {
 	return "push it again"
 }
 
-// brokenSheet is tags, each with its reasons and what helps.
+// brokenSheet returns tags with their reasons and cures.
 func brokenSheet(c *report.Check, tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
 	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), document.Map(tags, func(b finding.BrokenTag) []string {
 		kinds, cures, paths := c.Because(&b), []string{}, []string{}
@@ -281,7 +280,7 @@ func brokenSheet(c *report.Check, tags iter.Seq[finding.BrokenTag], helps map[st
 	})}
 }
 
-// kindSheet is the kinds that were found, one a row.
+// kindSheet returns the kinds that were found.
 func kindSheet(c *report.Check) sheet {
 	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"accepted", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
 	return sheet{columns, func(yield func([]string) bool) {
@@ -294,7 +293,7 @@ func kindSheet(c *report.Check) sheet {
 	}}
 }
 
-// htmlPart is what changes in one repository.
+// htmlPart is the changes in one repository.
 type htmlPart struct {
 	Title, Sum, More string
 	Open             bool
@@ -305,7 +304,7 @@ type htmlLine struct{ Class, Sign, Name, Size, Finding, Reason string }
 
 var signClasses = map[string]string{report.Removed: "gone", report.Written: "add", report.Undecided: "ask"}
 
-// plan adds to the page what would change.
+// plan sets the changes of a plan.
 func (p *htmlReport) plan(d *report.Plan) {
 	groups := report.GroupsOf(d.Changes())
 	for i, g := range groups {
@@ -354,7 +353,7 @@ func partOf(g []report.Change, open bool) htmlPart {
 	return part
 }
 
-// htmlTable is a table that sorts and filters.
+// htmlTable is a table that can be sorted and filtered.
 type htmlTable struct {
 	ID, Title, About, Rest string
 
@@ -404,8 +403,8 @@ func newHTMLTable(id, title, about string, s sheet) *htmlTable {
 	return t
 }
 
-// writeData writes the rows as data for the script: the kinds of the columns, and
-// values that went through Clean. The JSON escapes what could end the element.
+// writeData writes the rows as data for the script: kinds of columns, and cleaned values. The
+// JSON is escaped so that it can't end the element.
 func (t *htmlTable) writeData(w *bufio.Writer) error {
 	var kinds []valueKind
 	for _, c := range t.sheet.columns {
@@ -440,7 +439,7 @@ func (t *htmlTable) writeData(w *bufio.Writer) error {
 	return err
 }
 
-// htmlBlock is blocks of a view without a gap between them.
+// htmlBlock is a group of blocks without a gap.
 type htmlBlock struct {
 	Kind, Text string // heading, prose, lines or rows
 	Head       []view.Column
@@ -452,7 +451,7 @@ type htmlValue struct {
 	Right bool
 }
 
-// blocks shows a view as it is.
+// blocks sets the view's blocks.
 func (p *htmlReport) blocks(d report.Document) {
 	var columns []view.Column
 	header := false

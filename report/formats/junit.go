@@ -12,12 +12,11 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// junitWriter writes a check as a run of tests, as build servers show it: a suite for
-// each severity, and in it a test for each kind of finding. A kind of which nothing
-// was found has passed. Each finding that raises the exit code is a failure; the
-// milder ones are in the output of their kind's test. What could not be read or
-// judged is an error. What is accepted is skipped, with the reason, and so is an entry of
-// --accept that doesn't apply.
+// junitWriter writes a check as test results, for build servers: a suite for each severity,
+// and in it a test for each kind of finding. A kind without findings has passed. Each finding
+// that raises the exit code is a failure; milder ones are in the test's output. What could
+// not be read or judged is an error. Accepted findings are skipped, with the reason, and so
+// are entries of --accept that don't apply.
 func junitWriter(d report.Document) func(io.Writer) error {
 	switch d := d.(type) {
 	case *report.Check:
@@ -80,7 +79,7 @@ func (s *junitSuite) add(class, name string, failure, wrong *junitProblem, outpu
 	s.Cases = append(s.Cases, junitCase{Class: class, Name: name, Failure: failure, Error: wrong, Output: output})
 }
 
-// skip adds a test that doesn't count.
+// skip adds a skipped test.
 func (s *junitSuite) skip(class, name, why string) {
 	s.Tests, s.Skipped = s.Tests+1, s.Skipped+1
 	s.Cases = append(s.Cases, junitCase{Class: class, Name: name, Skipped: &junitSkipped{why}})
@@ -117,7 +116,7 @@ func (all *junitSuites) add(s junitSuite) {
 	all.Suites = append(all.Suites, s)
 }
 
-// suiteOf is the tests of one severity.
+// suiteOf returns the tests of one severity.
 func suiteOf(c *report.Check, severity finding.Severity) junitSuite {
 	s := junitSuite{Name: severity.String()}
 	fails := severity != finding.Fatal && severity <= c.FailOn && c.FailOn != finding.Fatal
@@ -154,7 +153,7 @@ func suiteOf(c *report.Check, severity finding.Severity) junitSuite {
 		for b := range c.Result.Unknown {
 			s.add("tag-unknown", words.Clean(b.Ref()), nil, tagProblem(b, "could not be judged"), "")
 		}
-		if s.Errors == 0 && (c.Exit&exitcode.Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not all is proven
+		if s.Errors == 0 && (c.Exit&exitcode.Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not everything is verified
 			var notes []string
 			for _, n := range c.Result.Notes {
 				notes = append(notes, words.Clean(n))

@@ -10,19 +10,18 @@ import (
 	"regfsck/report/view"
 )
 
-// markdownLimit is how many entries of a list are written in Markdown: it is for an
-// issue or a chat, which take a few hundred lines, and the JSON has all.
+// markdownLimit is the most entries of a list: Markdown is for issues and chats; JSON has
+// everything.
 const markdownLimit = 25
 
-// markdownOptions say how a view is made that is written as Markdown.
+// markdownOptions are the options of the view.
 var markdownOptions = view.Options{Terminal: true, Limit: markdownLimit}
 
-// markdownWriter writes what the text says, in GitHub's Markdown: the verdict above,
-// lists cut.
+// markdownWriter writes the text in GitHub's Markdown, the verdict first, with lists cut.
 func markdownWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		m := &markdown{out: bufio.NewWriter(w)}
-		parts := map[view.BlockKind]int{view.TitleBlock: -2, view.VerdictBlock: -1} // the others are 0
+		parts := map[view.BlockKind]int{view.TitleBlock: -2, view.VerdictBlock: -1} // the others have 0
 		for part := -2; part <= 0; part++ {
 			for b := range d.View(markdownOptions) {
 				if parts[b.Kind] == part {
@@ -35,11 +34,11 @@ func markdownWriter(d report.Document) func(io.Writer) error {
 	}
 }
 
-// markdown writes blocks as Markdown.
+// markdown writes blocks.
 type markdown struct {
 	out    *bufio.Writer
-	inside view.BlockKind // the kind of the lines since the last blank one, GapBlock for none
-	table  view.Block     // that was begun last
+	inside view.BlockKind // the kind of the lines since the last empty one, GapBlock for none
+	table  view.Block     // the last one that began
 	open   bool           // its header is written
 }
 
@@ -50,7 +49,7 @@ func (m *markdown) say(parts ...string) {
 	m.out.WriteByte('\n')
 }
 
-// part sets a block of a kind apart from one of another.
+// part separates blocks of different kinds.
 func (m *markdown) part(kind view.BlockKind) {
 	if m.inside != kind || kind != view.LineBlock && kind != view.RowBlock {
 		m.end()
@@ -58,7 +57,7 @@ func (m *markdown) part(kind view.BlockKind) {
 	m.inside = kind
 }
 
-// end writes a blank line after lines that belong together.
+// end writes an empty line after a group of lines.
 func (m *markdown) end() {
 	if m.inside == view.LineBlock || m.inside == view.RowBlock {
 		m.say()
@@ -80,7 +79,7 @@ func (m *markdown) block(b *view.Block) {
 	case view.LineBlock:
 		m.item(b.Depth, b.Text)
 	case view.ProseBlock:
-		if b.Depth > 1 { // it belongs to the line above
+		if b.Depth > 1 { // it is a part of the line above
 			m.item(b.Depth, b.Text)
 			return
 		}
@@ -105,7 +104,7 @@ func (m *markdown) block(b *view.Block) {
 	}
 }
 
-// item writes a line of a list, so many steps in.
+// item writes an indented line of a list.
 func (m *markdown) item(steps int, text string) {
 	m.part(view.LineBlock)
 	m.say(strings.Repeat("  ", max(0, steps-1)), "- ", inMarkdown(text))
@@ -131,18 +130,17 @@ func (m *markdown) row(cells []string) {
 	m.say(row)
 }
 
-// markdownEscapes escapes what has a meaning in Markdown.
+// markdownEscapes escapes special characters of Markdown.
 var markdownEscapes = strings.NewReplacer(
 	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "|", `\|`, "[", `\[`, "]", `\]`, "#", `\#`, "~", `\~`,
 	"<", "&lt;", ">", "&gt;", "&", "&amp;",
 	"https://", "https:<!-- -->//", "http://", "http:<!-- -->//", "www.", "www<!-- -->.",
 )
 
-// mention is a text that notifies a user of GitHub.
+// mention matches text that notifies a user of GitHub.
 var mention = regexp.MustCompile(`(^|\W)@(\w)`)
 
-// inMarkdown writes a text with styles as Markdown: bold stays, the others are said
-// by the words.
+// inMarkdown converts styled text: bold remains; the words alone express the others.
 func inMarkdown(text string) string {
 	var b strings.Builder
 	for style, part := range view.Spans(text) {

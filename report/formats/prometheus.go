@@ -15,15 +15,14 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// promRepositories is how many repositories have a series of their own.
+// promRepositories is the most repositories with series of their own.
 const promRepositories = 20
 
-// promOthers is the label of all other repositories: no repository can have such a name.
+// promOthers is the label of all other repositories; it isn't a valid name of one.
 const promOthers = "_others"
 
-// promWriter writes gauges for the textfile collector of node_exporter, in the text
-// format of Prometheus. Every kind of finding has its series, also where there is
-// none, so that a rule never looks at a series that isn't there.
+// promWriter writes gauges for node_exporter's textfile collector. Every kind of finding has
+// its series, also with 0, so that rules never lack one.
 func promWriter(d report.Document) func(io.Writer) error {
 	command, c := "", (*report.Check)(nil)
 	switch d := d.(type) {
@@ -42,19 +41,19 @@ func promWriter(d report.Document) func(io.Writer) error {
 // gauges writes metrics.
 type gauges struct {
 	out    *bufio.Writer
-	common string // the labels that all of them have
+	common string // the labels of all metrics
 }
 
 func newGauges(w io.Writer, command, store string) *gauges {
 	return &gauges{bufio.NewWriter(w), "command=" + promLabel(command) + ",store=" + promLabel(store)}
 }
 
-// begin writes what a metric is.
+// begin writes the header of a metric.
 func (g *gauges) begin(name, help string) {
 	g.out.WriteString("# HELP regfsck_" + name + " " + help + "\n# TYPE regfsck_" + name + " gauge\n")
 }
 
-// set writes a value. Labels are names, each with its value.
+// set writes a value. labels are names and values.
 func (g *gauges) set(name string, value float64, labels ...string) {
 	g.out.WriteString("regfsck_" + name + "{" + g.common)
 	for pair := range slices.Chunk(labels, 2) {
@@ -63,18 +62,18 @@ func (g *gauges) set(name string, value float64, labels ...string) {
 	g.out.WriteString("} " + strconv.FormatFloat(value, 'f', -1, 64) + "\n")
 }
 
-// one writes a metric of one value.
+// one writes a metric with one value.
 func (g *gauges) one(name, help string, value float64) {
 	g.begin(name, help)
 	g.set(name, value)
 }
 
-// promLabel writes a label's value; what comes from a store is escaped as in text.
+// promLabel quotes a label's value; text from a store is escaped as in text output.
 func promLabel(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(words.Clean(s)) + `"`
 }
 
-// run writes what every run has.
+// run writes the common metrics of all runs.
 func (g *gauges) run(finished, seconds float64, e exitcode.Code) {
 	g.one("last_run_timestamp_seconds", "When the last run ended.", finished)
 	g.one("last_run_success", "Whether the last run ended with exit code 0.", truth(e == 0))
@@ -89,7 +88,7 @@ func truth(is bool) float64 {
 	return 0
 }
 
-// writeCheck writes what a check, or the one that a plan was made from, found.
+// writeCheck writes the results of a check, or of a plan's check.
 func writeCheck(w io.Writer, c *report.Check, command string) error {
 	g, n := newGauges(w, command, c.Target), &c.Result.Totals
 	counts, accepted, states := &c.Result.Counts, &[finding.NumKinds]finding.Count{}, map[report.RuleState]float64{}
@@ -130,8 +129,7 @@ func (g *gauges) findings(name, help string, counts *[finding.NumKinds]finding.C
 	}
 }
 
-// repositories writes what the largest repositories hold alone, and all others
-// together.
+// repositories writes the own bytes of the largest repositories, and of all others together.
 func (g *gauges) repositories(u *usage.Usage) {
 	if u == nil {
 		return
@@ -149,7 +147,7 @@ func (g *gauges) repositories(u *usage.Usage) {
 	g.set(name, others, "repository", promOthers)
 }
 
-// largestFirst are the repositories, those first that hold most alone.
+// largestFirst returns the repositories by own bytes.
 func largestFirst(u *usage.Usage) []usage.RepositoryUsage {
 	all, _ := u.Repositories()
 	slices.SortStableFunc(all, func(a, b usage.RepositoryUsage) int {
@@ -158,7 +156,7 @@ func largestFirst(u *usage.Usage) []usage.RepositoryUsage {
 	return all
 }
 
-// writeRun writes what a run did.
+// writeRun writes the results of a run.
 func writeRun(w io.Writer, r *report.Run) error {
 	g, o := newGauges(w, r.Command, r.Target), r.Outcome
 	g.run(float64(r.Finished.Unix()), r.Finished.Sub(r.Started).Seconds(), r.Exit)

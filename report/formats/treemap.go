@@ -12,16 +12,16 @@ import (
 	"regfsck/report"
 )
 
-// The treemaps of a report: one of the whole store, whose area is all that is stored,
-// and one for each of the largest repositories, whose area is what it alone holds.
+// The treemaps of a report: one of the whole store, whose area is all stored bytes, and one
+// for each of the largest repositories, whose area is its own bytes.
 const (
 	mapWidth, mapHeight = 1000.0, 520.0
-	mapRepositories     = 80 // that have a tile of their own; the rest has one together
-	mapDrilled          = 40 // of these, that lead to a map of their tags
-	mapTags             = 60 // that have a tile of their own in such a map
+	mapRepositories     = 80 // with a tile; the others share one
+	mapDrilled          = 40 // of these, with a map of their tags
+	mapTags             = 60 // with a tile in such a map
 )
 
-// treemap is rectangles whose areas are proportional to the bytes of what they show.
+// treemap is a set of rectangles whose areas are proportional to bytes.
 type treemap struct {
 	ID, Title, About string
 	Tiles            []tile
@@ -29,16 +29,16 @@ type treemap struct {
 
 // tile is a rectangle of a treemap.
 type tile struct {
-	Class      string // what it is: own, shared, garbage, rest
+	Class      string // own, shared, garbage or rest
 	Name, Note string
 	Bytes      int64
 	Link       string // the id of a map, "" for none
 	X, Y, W, H float64
-	Label      string // as much of the name as there is room for
-	Amount     string // its size, if there is room
+	Label      string // as much of the name as fits
+	Amount     string // its size, if that fits
 }
 
-// Said is what a tile shows, in words.
+// Said describes the tile in words.
 func (t tile) Said() string {
 	said := t.Name + ": " + words.Size(t.Bytes)
 	if t.Note != "" {
@@ -47,13 +47,13 @@ func (t tile) Said() string {
 	return said
 }
 
-// TextX, LabelY and AmountY are the positions of a tile's texts.
+// TextX, LabelY and AmountY are positions of a tile's texts.
 func (t tile) TextX() float64   { return t.X + 8 }
 func (t tile) LabelY() float64  { return t.Y + 20 }
 func (t tile) AmountY() float64 { return t.Y + 37 }
 
-// treemapsOf returns the map of the store and those of its largest repositories, none
-// where it is unknown which repository uses how much.
+// treemapsOf returns the maps of the store and of its largest repositories, none without the
+// usage.
 func treemapsOf(c *report.Check) []treemap {
 	u := c.Usage()
 	if u == nil || c.Result.Totals.Bytes == 0 {
@@ -87,7 +87,7 @@ func treemapsOf(c *report.Check) []treemap {
 	return append([]treemap{store}, drilled...)
 }
 
-// tagMap is the map of a repository: what each tag alone holds of it.
+// tagMap returns the map of a repository, by own bytes of its tags.
 func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
 	m := treemap{Title: words.Clean(r.Name), About: "The whole area is the " + words.Size(r.Own) + " that this repository alone holds; it shares " + words.Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
 	tags, _ := u.Tags(r.Name)
@@ -108,16 +108,16 @@ func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
 	return m
 }
 
-// add adds a tile, unless there is nothing of it.
+// add adds a tile, unless it has no bytes.
 func (m *treemap) add(class, name, note string, bytes int64) {
 	if bytes > 0 {
 		m.Tiles = append(m.Tiles, tile{Class: class, Name: name, Note: note, Bytes: bytes})
 	}
 }
 
-// lay gives the tiles their places, the largest first: row after row along the shorter
-// side of what is free, each with so many tiles that these come as near to squares as
-// they can (Bruls, Huizing, van Wijk: Squarified Treemaps).
+// lay positions the tiles, largest first: rows along the shorter side of the free area, each
+// with the number of tiles that makes them most square (Bruls, Huizing, van Wijk: Squarified
+// Treemaps).
 func (m *treemap) lay() {
 	slices.SortStableFunc(m.Tiles, func(a, b tile) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	sum := 0.0
@@ -156,7 +156,7 @@ func (m *treemap) lay() {
 	}
 }
 
-// worstRatio is the ratio of the sides of the least square tile of a row along a side.
+// worstRatio returns the largest ratio of sides of the tiles in a row.
 func worstRatio(row []tile, side, scale float64) (worst float64) {
 	area := 0.0
 	for i := range row {
@@ -170,7 +170,7 @@ func worstRatio(row []tile, side, scale float64) (worst float64) {
 	return worst
 }
 
-// label gives a tile as much text as there is room for.
+// label sets as much text of a tile as fits.
 func (t *tile) label() {
 	const letter, line = 7.6, 24.0
 	room := int((t.W - 14) / letter)

@@ -1,5 +1,5 @@
-// Package progress shows how far a run has come while it works: as a bar in the last line
-// of a terminal, or as a line now and then in a log.
+// Package progress shows the progress of a run: as a bar in the last line of a terminal, or
+// as occasional lines in a log.
 package progress
 
 import (
@@ -19,54 +19,52 @@ import (
 	"regfsck/graph"
 )
 
-// eraseLine empties the terminal's present line.
+// eraseLine clears the current line of a terminal.
 const eraseLine = "\r\x1b[2K"
 
-// Display shows how far a run has come: on a terminal in its last line, above which a line
-// stays for each phase that has ended; elsewhere in a line now and then, which is rarer the
-// longer a phase takes. All methods may be called from any goroutine. Add costs
-// no more than an atomic addition, so it may be called for every file.
+// Display shows the progress of a run: on a terminal in its last line, with a line above for
+// each completed phase; elsewhere as lines, which become rarer the longer a phase takes.
+// Methods may be called from any goroutine. Add is an atomic addition, so it may be called
+// for every file.
 type Display struct {
 	out      io.Writer
 	terminal bool
-	silent   bool // nothing is shown by itself
+	silent   bool // shows progress only on request
 	width    int
 	done     atomic.Int64
 	stop     chan struct{}
 	stopped  sync.WaitGroup
 	close    sync.Once
 
-	mu    sync.Mutex // of all below, and of out
-	names []string   // of the phases that are expected
+	mu    sync.Mutex // protects all below, and out
+	names []string   // of the expected phases
 	stay  time.Duration
-	began time.Time // the phase
+	began time.Time // the start of the phase
 	name  string    // "" between phases
 	unit  string
 	total int64
-	drawn bool // the terminal's last line is not empty
-	frame int  // of the animation of a phase whose extent is unknown
+	drawn bool // the last line of the terminal isn't empty
+	frame int  // of the animation of a phase with unknown total
 
-	// Off a terminal, in looks at the numbers:
+	// Without a terminal, in intervals:
 	waited, distance int
 	tenth            int64 // of the total, at the last line
 }
 
-// farthest is how many looks lie between two lines at most: ten minutes, of five seconds
-// each.
+// farthest is the most intervals between two lines: ten minutes, at five seconds each.
 const farthest = 120
 
-// The usual times between two looks at the numbers.
+// Default intervals.
 const (
 	BarEvery  = 100 * time.Millisecond
 	LineEvery = 5 * time.Second
 )
 
-// firstLook is how long the first look at the numbers is waited for at most: who waits for
-// a run sees within two seconds that it is at work.
+// firstLook is the longest time before progress is first shown.
 const firstLook = 1500 * time.Millisecond
 
-// New returns a Progress that writes to out every so often, until Close, for the
-// first time soon; never by itself where that is 0. The width is the terminal's, in columns; 0 when unknown.
+// New returns a Display that writes to out in intervals of every until Close, first earlier;
+// with 0, only on request. width is the terminal's, in columns; 0 if unknown.
 func New(out io.Writer, terminal bool, width int, every time.Duration) *Display {
 	if width <= 0 {
 		width = 80
@@ -95,15 +93,15 @@ func New(out io.Writer, terminal bool, width int, every time.Duration) *Display 
 	return p
 }
 
-// Expect says which phases there will be, so that each is shown with its number. Those that
-// took at least as long as stay leave a line on a terminal.
+// Expect sets the expected phases, to show each with its number. Phases of at least stay
+// leave a line on a terminal.
 func (p *Display) Expect(stay time.Duration, names ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stay, p.names = stay, names
 }
 
-// Phase begins a new phase, or the one under way anew. Nothing is known of its extent yet.
+// Phase begins a phase, or restarts the current one, with unknown total.
 func (p *Display) Phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,8 +114,7 @@ func (p *Display) Phase(name string) {
 	p.done.Store(0)
 }
 
-// Total says how many of what the phase will go through; below 0: unknown. It
-// may be called again when more has become known.
+// Total sets the amount of work of the phase; below 0: unknown. It may be called again.
 func (p *Display) Total(n int64, unit string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,10 +122,10 @@ func (p *Display) Total(n int64, unit string) {
 	p.total, p.unit = max(n, -1), unit
 }
 
-// Add says that n more are done.
+// Add counts n more as done.
 func (p *Display) Add(n int64) { p.done.Add(n) }
 
-// Ended says that a phase has ended, and what it went through.
+// Ended records that a phase has ended.
 func (p *Display) Ended(phase graph.Phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +134,7 @@ func (p *Display) Ended(phase graph.Phase) {
 	p.ended(phase)
 }
 
-// finish ends the present phase, for which Ended was not called.
+// finish ends the current phase without Ended.
 func (p *Display) finish() {
 	if n := p.done.Load(); p.name != "" && n > 0 {
 		p.clear()
@@ -146,7 +143,7 @@ func (p *Display) finish() {
 	p.name = ""
 }
 
-// ended leaves a line of a phase on a terminal.
+// ended leaves a line for a phase on a terminal.
 func (p *Display) ended(phase graph.Phase) {
 	if p.silent || !p.terminal || phase.Duration < p.stay {
 		return
@@ -158,7 +155,7 @@ func (p *Display) ended(phase graph.Phase) {
 	fmt.Fprintln(p.out, clipped(fmt.Sprintf(form, p.number(phase.Name), phase.Name, Counted(phase), words.Span(phase.Duration)), p.width))
 }
 
-// number says the how manyth phase it is; "" for one that wasn't expected.
+// number returns the number of a phase, as text; "" if it wasn't expected.
 func (p *Display) number(name string) string {
 	at := slices.Index(p.names, name)
 	if at < 0 {
@@ -175,13 +172,13 @@ func (p *Display) Say(line string) {
 	fmt.Fprintln(p.out, line)
 }
 
-// Answer writes how far the run has come, each time that it is asked, until Close.
+// Answer writes the progress for each value of asked, until Close.
 func (p *Display) Answer(asked <-chan os.Signal) {
 	p.stopped.Go(func() {
 		for {
 			select {
 			case <-asked:
-				p.stand()
+				p.report()
 			case <-p.stop:
 				return
 			}
@@ -189,8 +186,8 @@ func (p *Display) Answer(asked <-chan os.Signal) {
 	})
 }
 
-// stand writes the present state in a line of its own.
-func (p *Display) stand() {
+// report writes the progress on a line of its own.
+func (p *Display) report() {
 	p.mu.Lock()
 	name, done, total, unit, began := p.name, p.done.Load(), p.total, p.unit, p.began
 	number := strings.TrimSpace(p.number(name))
@@ -204,11 +201,11 @@ func (p *Display) stand() {
 	}
 }
 
-// paceAfter is how long a phase has to take before it is said how fast it is.
+// paceAfter is how long a phase must take before its pace is shown.
 const paceAfter = 10 * time.Second
 
-// pace says how fast a phase is, and how long the rest of it takes at that pace; "" where
-// that isn't known yet.
+// pace describes the rate of a phase and the time that the rest needs at that rate; "" if
+// unknown.
 func pace(done, total int64, unit string, took time.Duration) string {
 	if took < paceAfter || done <= 0 {
 		return ""
@@ -224,7 +221,7 @@ func pace(done, total int64, unit string, took time.Duration) string {
 	return s
 }
 
-// Close ends the showing and clears the last line. It may be called again.
+// Close ends the display and clears the last line. It may be called again.
 func (p *Display) Close() {
 	p.close.Do(func() {
 		close(p.stop)
@@ -236,9 +233,8 @@ func (p *Display) Close() {
 	})
 }
 
-// look writes the present state: on a terminal each time, elsewhere at distances that
-// double, and whenever another tenth is done, so that a log of hours stays short. It
-// reports whether there was anything to look at.
+// look writes the progress: on a terminal each time, elsewhere at intervals that double, and
+// after each tenth, so that long logs stay short. It reports whether a phase is in progress.
 func (p *Display) look() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -261,7 +257,7 @@ func (p *Display) look() bool {
 	return true
 }
 
-// show writes the present state.
+// show writes the progress.
 func (p *Display) show() {
 	done, took := p.done.Load(), time.Since(p.began)
 	if !p.terminal {
@@ -280,8 +276,8 @@ func (p *Display) show() {
 	fmt.Fprint(p.out, eraseLine+p.line(done, took))
 }
 
-// line is the terminal's last line, as wide as the terminal: what is done in words, and a
-// bar in the rest.
+// line returns the last line of a terminal: the progress in words, and a bar in the rest of
+// the width.
 func (p *Display) line(done int64, took time.Duration) string {
 	head := "  " + p.number(p.name) + p.name
 	tail := strings.TrimPrefix(reached(done, p.total, p.unit), ": ") + pace(done, p.total, p.unit, took)
@@ -292,11 +288,11 @@ func (p *Display) line(done int64, took time.Duration) string {
 	return head + "  |" + p.bar(done, room) + "|  " + tail
 }
 
-// minBar is how many columns a bar has at least.
+// minBar is the least width of a bar.
 const minBar = 6
 
-// bar is a bar of that width which shows the share that is done; where the extent is
-// unknown, a block moves in it. The library draws the bar alone: the words are in line.
+// bar returns a bar of that width for the share that is done; if the total is unknown, it is
+// animated. The library draws only the bar.
 func (p *Display) bar(done int64, width int) string {
 	const piece = 3
 	if p.total <= 0 {
@@ -310,18 +306,18 @@ func (p *Display) bar(done int64, width int) string {
 		progressbar.OptionSetElapsedTime(false), progressbar.OptionSetPredictTime(false),
 		progressbar.OptionSetTheme(progressbar.Theme{Saucer: "█", SaucerPadding: " ", BarStart: "|", BarEnd: "|"}),
 	)
-	_ = bar.Set64(min(done, p.total)) // more than the total is an error to it, which draws nothing
+	_ = bar.Set64(min(done, p.total)) // the library refuses more than the total
 	_, rest, _ := strings.Cut(drawn.String(), "|")
 	if full, _, ok := strings.Cut(rest, "|"); ok {
 		return full
 	}
-	return strings.Repeat(" ", width) // below the first percent it draws nothing
+	return strings.Repeat(" ", width) // the library draws nothing below one percent
 }
 
-// clipped is a line of ours that is narrower than a terminal.
+// clipped cuts a line to less than the terminal's width.
 func clipped(line string, width int) string { return line[:min(len(line), width-1)] }
 
-// clear takes what was drawn off the screen.
+// clear erases what was drawn.
 func (p *Display) clear() {
 	if p.drawn {
 		fmt.Fprint(p.out, eraseLine)
@@ -329,7 +325,7 @@ func (p *Display) clear() {
 	p.drawn = false
 }
 
-// reached says in words what a bar shows.
+// reached describes progress in words.
 func reached(done, total int64, unit string) string {
 	number := words.Number[int64]
 	if unit == "bytes" {
@@ -348,7 +344,7 @@ func reached(done, total int64, unit string) string {
 	return s
 }
 
-// Counted writes what a phase went through.
+// Counted describes the amount of a phase.
 func Counted(p graph.Phase) string {
 	switch p.Unit {
 	case "":
@@ -356,7 +352,7 @@ func Counted(p graph.Phase) string {
 	case "bytes":
 		return words.Size(p.Count)
 	}
-	if p.Count == 1 { // all units are plain plurals
+	if p.Count == 1 { // all units are regular plurals
 		return "1 " + strings.TrimSuffix(p.Unit, "s")
 	}
 	return words.Number(p.Count) + " " + p.Unit

@@ -1,14 +1,12 @@
-// Package tables writes what was found in a store as tables, for the engines that people
-// query with: one file of Parquet a table.
+// Package tables writes the content of a store and the findings as Parquet files, one a
+// table, for query engines.
 //
-// The rows hold facts that every engine reads alike: texts, whole numbers, times in UTC
-// and booleans, in no nested type. What isn't known is null. Digests are whole, as
-// "sha256:…". The help topic tables says what each column means, and shows the questions
-// that people ask, in SQL.
+// Columns have types that every engine supports: strings, integers, UTC times and booleans,
+// without nesting. Unknown values are null. Digests are complete, "sha256:…". The help topic
+// tables describes the columns, with queries in SQL.
 //
-// Rows are written as they are made, repository by repository, and a group of them is
-// closed before it grows large. So the memory that the tables take besides the graph grows
-// with the largest repository, and not with the number of rows.
+// Rows are written as they are computed, by repository, in groups of limited size. So the
+// memory besides the graph depends on the largest repository, and not on the number of rows.
 package tables
 
 import (
@@ -25,7 +23,7 @@ import (
 	"regfsck/backend"
 )
 
-// blob is a row of the table blobs: bytes that are stored under a digest.
+// blob is a row of the table blobs.
 type blob struct {
 	Digest   string    `parquet:"digest"`
 	Bytes    int64     `parquet:"bytes"`
@@ -63,7 +61,7 @@ type tag struct {
 	Because    string    `parquet:"because,optional"`
 }
 
-// held is a row of the table manifests: a manifest as a repository holds it.
+// held is a row of the table manifests: a manifest in a repository.
 type held struct {
 	Repository string `parquet:"repository,dict"`
 	Digest     string `parquet:"digest"`
@@ -72,7 +70,7 @@ type held struct {
 	Linked     bool   `parquet:"linked"`
 }
 
-// reference is a row of the table refs: what a manifest states.
+// reference is a row of the table refs: a reference of a manifest.
 type reference struct {
 	Manifest string `parquet:"manifest"`
 	Role     string `parquet:"role,dict"`
@@ -80,7 +78,7 @@ type reference struct {
 	Read     bool   `parquet:"read"`
 }
 
-// use is a row of the table uses: something of the repository keeps the blob.
+// use is a row of the table uses: a repository keeps a blob.
 type use struct {
 	Repository string `parquet:"repository,dict"`
 	Digest     string `parquet:"digest"`
@@ -100,7 +98,7 @@ type found struct {
 	InGrace    bool      `parquet:"in_grace"`
 }
 
-// Table is one that was written.
+// Table is a table that was written.
 type Table struct {
 	Name  string // "blobs"
 	Path  string
@@ -108,19 +106,18 @@ type Table struct {
 	Bytes int64
 }
 
-// Directory is where tables are written. They have other names until all of them are
-// complete.
+// Directory is the directory of the tables. They have temporary names until all are complete.
 type Directory struct {
 	path  string
-	made  bool // by Create
+	made  bool // created by Create
 	files []string
 }
 
-// ErrNotEmpty is that of Create where something is in the directory.
+// ErrNotEmpty is the error of Create for a directory that isn't empty.
 var ErrNotEmpty = errors.New("it is not empty")
 
-// Create makes a directory for tables, or takes one with nothing in it. Either Write or
-// Discard has to follow.
+// Create creates a directory for tables, unless an empty one exists. Write or Discard must
+// follow.
 func Create(path string) (*Directory, error) {
 	err := os.Mkdir(path, 0o777)
 	if !errors.Is(err, fs.ErrExist) {
@@ -133,21 +130,21 @@ func Create(path string) (*Directory, error) {
 	return &Directory{path: path}, err
 }
 
-// Discard removes what was written, and the directory if Create has made it. After Write
-// has come to its end it does nothing.
+// Discard removes the tables, and the directory if Create made it. After a successful Write
+// it does nothing.
 func (d *Directory) Discard() {
 	for _, name := range d.files {
 		os.Remove(name)
 	}
 	if d.made {
-		os.Remove(d.path) // it is kept where it is not empty
+		os.Remove(d.path) // fails if it isn't empty
 	}
 }
 
-// maxRows is how many rows are held in memory until they are written.
+// maxRows is the most rows in memory.
 const maxRows = 1 << 16
 
-// table is one that is being written.
+// table writes one table.
 type table[T any] struct {
 	name string
 	temp string
@@ -157,7 +154,7 @@ type table[T any] struct {
 	one  [1]T
 }
 
-// newTable begins the table of that name.
+// newTable creates the table of that name.
 func newTable[T any](d *Directory, name string) (*table[T], error) {
 	t := &table[T]{name: name, temp: filepath.Join(d.path, "."+name+".tmp")}
 	f, err := os.OpenFile(t.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
@@ -180,7 +177,7 @@ func (t *table[T]) add(row T) error {
 	return nil
 }
 
-// close ends the table and sees to it that it is on the disk.
+// close completes and syncs the table.
 func (t *table[T]) close() error {
 	err := t.rows.Close()
 	if err == nil {
@@ -192,7 +189,7 @@ func (t *table[T]) close() error {
 	return nil
 }
 
-// keep gives the table its name, once all are whole.
+// keep renames the table to its name, once all are complete.
 func (t *table[T]) keep(d *Directory) (Table, error) {
 	to := filepath.Join(d.path, t.name+".parquet")
 	if err := os.Rename(t.temp, to); err != nil {

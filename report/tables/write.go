@@ -15,11 +15,11 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// writer writes all tables of what was found.
+// writer writes all tables.
 type writer struct {
 	*check.Result
 	marks *gc.Marks
-	all   []uint32 // ids that the repository may use; kept for its space
+	all   []uint32 // ids that the repository refers to; reused
 
 	blobs        *table[blob]
 	repositories *table[repository]
@@ -31,9 +31,9 @@ type writer struct {
 	findings     *table[found]
 }
 
-// Write writes the tables of what was found, which must know who uses how much
-// (gc.Policy.Usage). It marks the store once more for that, and what the Result knows of
-// who uses what is given up. An error leaves nothing that has the name of a table.
+// Write writes the tables of a check's result, which must have the usage (gc.Policy.Usage).
+// It marks the store again, which makes the Result's usage invalid. After an error there is
+// no table.
 func (d *Directory) Write(ctx context.Context, r *check.Result) (all []Table, err error) {
 	w := &writer{Result: r}
 	if err := w.open(d); err != nil {
@@ -60,7 +60,7 @@ func (d *Directory) Write(ctx context.Context, r *check.Result) (all []Table, er
 	return all, nil
 }
 
-// closer is a table of whatever rows.
+// closer is a table with any type of rows.
 type closer interface {
 	close() error
 	keep(*Directory) (Table, error)
@@ -87,7 +87,7 @@ func (w *writer) open(d *Directory) (err error) {
 	return err
 }
 
-// writeFindings is called first: it needs the marks of the Result.
+// writeFindings must be called first: it needs the Result's marks.
 func (w *writer) writeFindings(context.Context) error {
 	for f := range w.Findings {
 		row := found{f.Kind.String(), f.Kind.Severity().String(), f.Path, f.Repository, f.Tag, f.Digest, f.Bytes, f.Modified, f.Detail, f.InGrace}
@@ -111,13 +111,13 @@ func (w *writer) writeBlobs(ctx context.Context) error {
 	return nil
 }
 
-// roles are the words for what a manifest's references are.
+// roles are the names of references' roles.
 var roles = map[manifest.Role]string{
 	manifest.Config: "config", manifest.Layer: "layer", manifest.MayBeAbsent: "may-be-absent", manifest.Child: "child",
 	manifest.Either: "either", manifest.Subject: "subject", manifest.Claimed: "claimed",
 }
 
-// writeReferences writes what manifests state, each once whichever repositories hold it.
+// writeReferences writes the references of manifests, once for all repositories.
 func (w *writer) writeReferences(ctx context.Context) error {
 	g := w.Marks.Graph
 	for at := range g.Nodes {
@@ -140,7 +140,7 @@ func (w *writer) writeReferences(ctx context.Context) error {
 	return nil
 }
 
-// writeRepositories marks one repository after the other, and writes what was marked.
+// writeRepositories marks and writes one repository after the other.
 func (w *writer) writeRepositories(ctx context.Context) error {
 	pinned, users := map[int]string{}, w.Marks.Users
 	for i := range w.Marks.Repos {
@@ -179,8 +179,8 @@ func (w *writer) writeRepositories(ctx context.Context) error {
 	return nil
 }
 
-// merged returns a look-up in tags that are sorted by repository and tag, for one that
-// asks in this order. stop has to be called.
+// merged returns a look-up in tags sorted by repository and tag, for calls in this order.
+// stop must be called.
 func merged(tags iter.Seq[finding.BrokenTag]) (of func(repository, tag string) (because string, ok bool), stop func()) {
 	next, stop := iter.Pull(tags)
 	b, more := next()
@@ -219,7 +219,7 @@ func (w *writer) name(id uint32) string {
 	return w.marks.NameOf(id)
 }
 
-// names returns the digest that the content of a link names.
+// names returns the digest in a link's content.
 func (w *writer) names(r *graph.Repository, l graph.Link) string {
 	if bad, ok := r.Bad[l]; ok {
 		return w.name(bad.Target)
@@ -267,11 +267,10 @@ func (w *writer) writeLinks(r *graph.Repository) error {
 	return nil
 }
 
-// forms are the words for the forms of manifests.
+// forms are the names of manifests' forms.
 var forms = map[manifest.Kind]string{manifest.Image: "image", manifest.Index: "index", manifest.Schema1: "schema1", manifest.Artifact: "artifact"}
 
-// writeManifests writes the manifests that the repository holds or keeps, and which
-// blobs something of it keeps.
+// writeManifests writes the manifests of the repository, and the blobs that it keeps.
 func (w *writer) writeManifests(r *graph.Repository) error {
 	m, may := w.marks, w.all[:0]
 	var manifests []uint32
@@ -313,7 +312,7 @@ func (w *writer) writeManifests(r *graph.Repository) error {
 	return nil
 }
 
-// form is the form of the manifest under an id, "" where it wasn't understood.
+// form returns the form of a manifest, "" if it wasn't parsed.
 func (w *writer) form(id uint32) string {
 	n := w.marks.NodeAt(id)
 	if n == nil {

@@ -6,10 +6,10 @@ import (
 	"regfsck/backend/words"
 )
 
-// Style is the parameters of an SGR control sequence; plain is none.
+// Style is the parameters of an SGR control sequence; "" is plain.
 type Style string
 
-// The styles of text. What is red is wrong, yellow needs attention, green is right.
+// The styles: red is wrong, yellow needs attention, green is right.
 const (
 	plain  Style = ""
 	Bold   Style = "1"
@@ -20,20 +20,20 @@ const (
 	Cyan   Style = "36"
 )
 
-// escape begins a control sequence that sets a style, and m ends it.
+// escape begins a control sequence, and m ends it.
 const escape = "\x1b["
 
 // Printer makes the blocks of a View.
 type Printer struct {
-	Options        // Limit is 0 where lists are whole
-	Rest    string // what names all entries of a list that was cut: a command, or a hint
+	Options        // Limit is 0 for whole lists
+	Rest    string // a command or hint that shows the rest of a list that was cut
 
 	yield func(Block) bool
-	ended bool // yield takes no more
+	ended bool // the consumer has stopped
 	cut   bool
 }
 
-// Of returns the View whose blocks say makes, each time that it is run through.
+// Of returns the View whose blocks say makes on each iteration.
 func Of(o Options, say func(*Printer)) View {
 	switch {
 	case !o.Terminal:
@@ -44,10 +44,10 @@ func Of(o Options, say func(*Printer)) View {
 	return func(yield func(Block) bool) { say(&Printer{Options: o, yield: yield}) }
 }
 
-// Shown reports whether the nth entry of a list, from 0, is to be written.
+// Shown reports whether the nth entry of a list, from 0, is written.
 func (p *Printer) Shown(n int) bool { return p.Limit == 0 || n < p.Limit }
 
-// First returns how many entries of a list of n are to be written.
+// First returns how many of n entries are written.
 func (p *Printer) First(n int) int {
 	if p.Limit == 0 {
 		return n
@@ -55,11 +55,11 @@ func (p *Printer) First(n int) int {
 	return min(n, p.Limit)
 }
 
-// Cut reports whether More has said of a list that entries of it were left out.
+// Cut reports whether More has written that entries were left out.
 func (p *Printer) Cut() bool { return p.cut }
 
-// More says how many entries of a list of n were left out. What these are follows the
-// number: "", or " repositories".
+// More writes how many entries of a list of n were left out. what follows the number: "" or "
+// repositories".
 func (p *Printer) More(steps, n int, what string) {
 	if !p.Shown(n - 1) {
 		p.cut = true
@@ -67,7 +67,7 @@ func (p *Printer) More(steps, n int, what string) {
 	}
 }
 
-// Keys writes keys, a line each, and cuts them as any list.
+// Keys writes a list of keys.
 func (p *Printer) Keys(steps int, keys []string) {
 	for _, k := range keys[:p.First(len(keys))] {
 		p.Line(steps, words.Clean(k))
@@ -75,7 +75,7 @@ func (p *Printer) Keys(steps int, keys []string) {
 	p.More(steps, len(keys), "")
 }
 
-// Notes writes a part with notes, if there are any.
+// Notes writes a section of notes, if there are any.
 func (p *Printer) Notes(notes []string) {
 	for i, n := range notes {
 		if i == 0 {
@@ -97,53 +97,53 @@ func (p *Printer) Paint(st Style, s string) string {
 	return escape + string(st) + "m" + s + escape + "0m"
 }
 
-// Line adds one line, so many steps in. The parts are joined as they are.
+// Line adds an indented line of joined parts.
 func (p *Printer) Line(steps int, parts ...string) {
 	p.put(Block{Kind: LineBlock, Depth: steps, Text: strings.Join(parts, "")})
 }
 
-// Lead adds one line that is set apart from what is above.
+// Lead adds a line after a gap.
 func (p *Printer) Lead(steps int, parts ...string) {
 	p.Gap()
 	p.Line(steps, parts...)
 }
 
-// Title adds what was asked, and of which store.
+// Title adds the command and the store.
 func (p *Printer) Title(parts ...string) {
 	p.put(Block{Kind: TitleBlock, Text: strings.Join(parts, "")})
 }
 
-// Verdict adds the answer in one line.
+// Verdict adds the verdict line.
 func (p *Printer) Verdict(parts ...string) {
 	p.put(Block{Kind: VerdictBlock, Text: strings.Join(parts, "")})
 }
 
-// Heading begins a part.
+// Heading begins a section.
 func (p *Printer) Heading(st Style, s string) {
 	p.put(Block{Kind: HeadingBlock, Text: p.Paint(st, s)})
 }
 
-// Section begins a part whose heading is set apart from what follows.
+// Section begins a section with a gap after its heading.
 func (p *Printer) Section(st Style, s string) {
 	p.Heading(st, s)
 	p.Gap()
 }
 
-// Gap sets apart what follows.
+// Gap adds an empty line.
 func (p *Printer) Gap() { p.put(Block{Kind: GapBlock}) }
 
-// Prose adds a text of ours or a cleaned one, so many steps in.
+// Prose adds indented text, which must be the program's or cleaned.
 func (p *Printer) Prose(steps int, text string) {
 	p.put(Block{Kind: ProseBlock, Depth: steps, Text: text})
 }
 
-// Para adds prose that is set apart from what is above.
+// Para adds prose after a gap.
 func (p *Printer) Para(steps int, text string) {
 	p.Gap()
 	p.Prose(steps, text)
 }
 
-// Table begins a table with a header, so many steps in.
+// Table begins an indented table with a header.
 func (p *Printer) Table(steps int, columns ...Column) {
 	p.put(Block{Kind: TableBlock, Depth: steps, Columns: columns})
 }
@@ -156,7 +156,7 @@ func (p *Printer) BareTable(steps int, columns ...Column) {
 // Row adds a row to the table.
 func (p *Printer) Row(cells ...string) { p.put(Block{Kind: RowBlock, Cells: cells}) }
 
-// Commands adds commands that can be run next, each with what it is for.
+// Commands adds suggested commands with descriptions.
 func (p *Printer) Commands(Commands [][2]string) {
 	if len(Commands) > 0 {
 		p.put(Block{Kind: CommandsBlock, Commands: Commands})

@@ -13,14 +13,14 @@ type textWriter struct {
 	out     *bufio.Writer
 	color   bool
 	width   int // of the terminal; 0 for none
-	prose   int // of folded text
+	prose   int // of wrapped text
 	depth   int // of the table
 	columns []Column
 	dropped []bool // columns that don't fit
 }
 
-// WriteText writes the view as text for people, in colour and in the width that the
-// options say. The error is the writer's first.
+// WriteText writes the view as text, with the colour and width of the options. The error is
+// w's.
 func (v View) WriteText(w io.Writer, o Options) error {
 	t := &textWriter{out: bufio.NewWriterSize(w, 64<<10), color: o.Color, prose: TextWidth(o)}
 	if o.Width > 0 {
@@ -32,8 +32,8 @@ func (v View) WriteText(w io.Writer, o Options) error {
 	return t.out.Flush()
 }
 
-// TextWidth returns the width at which text is folded, in columns: that of the
-// terminal, but from 40 to 100.
+// TextWidth returns the width of wrapped text, in columns: the terminal's, but from 40 to
+// 100.
 func TextWidth(o Options) int {
 	width := o.Width
 	if width <= 0 || width > 100 {
@@ -72,12 +72,12 @@ func (t *textWriter) block(b *Block) {
 	}
 }
 
-// fits reports whether a line of that text is no wider than the terminal.
+// fits reports whether an indented text fits on a line of the terminal.
 func (t *textWriter) fits(steps int, text string) bool {
 	return t.width == 0 || 2*steps+TextLen(text) <= t.width
 }
 
-// line writes one line, so many steps in.
+// line writes an indented line.
 func (t *textWriter) line(steps int, parts ...string) {
 	for range steps {
 		t.out.WriteString("  ")
@@ -88,16 +88,16 @@ func (t *textWriter) line(steps int, parts ...string) {
 	t.out.WriteByte('\n')
 }
 
-// folded writes a text in lines of a width, the steps in it counted.
+// folded writes indented text, wrapped to a width that includes the indentation.
 func (t *textWriter) folded(steps int, text string, width int) {
 	for _, s := range Fold(text, width-2*steps) {
 		t.line(steps, s)
 	}
 }
 
-// parts writes a line. If it is too wide, what two spaces set apart in it goes onto
-// lines of its own; a part that is a sentence is folded, one that is a command isn't. A
-// text at the margin that begins with spaces was laid out before.
+// parts writes a line. If it is too wide, its parts, which two spaces separate, get lines of
+// their own: sentences are wrapped, commands aren't. Text that begins with spaces was
+// formatted before.
 func (t *textWriter) parts(steps int, text string) {
 	if t.fits(steps, text) || steps == 0 && strings.HasPrefix(text, " ") {
 		t.line(steps, text)
@@ -132,8 +132,7 @@ func (t *textWriter) parts(steps int, text string) {
 	flush()
 }
 
-// begin begins a table: it leaves out the columns for which there is no room, and
-// writes the names of the others.
+// begin begins a table: it omits columns that don't fit, and writes the header.
 func (t *textWriter) begin(b *Block) {
 	t.depth, t.columns = b.Depth, b.Columns
 	t.dropped = make([]bool, len(b.Columns))
@@ -163,7 +162,7 @@ func (t *textWriter) begin(b *Block) {
 	t.line(t.depth, t.styled(escape+string(Dim)+"m"+t.padded(names)+escape+"0m"))
 }
 
-// padded is a row as one line, without spaces at its end.
+// padded returns a row as one line without trailing spaces.
 func (t *textWriter) padded(cells []string) string {
 	last := len(cells) - 1
 	for last > 0 && (t.dropped[last] || TextLen(cells[last]) == 0) {
@@ -182,8 +181,8 @@ func (t *textWriter) padded(cells []string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-// row writes a row. Where it is too wide, a first cell that is wider than its column
-// has a line of its own, and so has the last cell.
+// row writes a row. If it is too wide, a first cell that is wider than its column gets a line
+// of its own, and so does the last cell.
 func (t *textWriter) row(cells []string) {
 	line := t.padded(cells)
 	if first := &t.columns[0]; !t.fits(t.depth, line) && first.Width > 0 && TextLen(cells[0]) > first.Width {
@@ -204,10 +203,10 @@ func (t *textWriter) row(cells []string) {
 	t.parts(t.depth+2, tail)
 }
 
-// maxAligned is how long a command may be so that the text after it is aligned.
+// maxAligned is the longest command whose description is aligned.
 const maxAligned = 60
 
-// commands writes the commands that can be run next, a line each.
+// commands writes suggested commands, a line each.
 func (t *textWriter) commands(all [][2]string) {
 	t.line(0)
 	wide := 0
@@ -231,7 +230,7 @@ func (t *textWriter) commands(all [][2]string) {
 	}
 }
 
-// styled returns text as it is to be written: without styles where there is no colour.
+// styled returns text, without styles if there is no colour.
 func (t *textWriter) styled(text string) string {
 	if t.color {
 		return text
@@ -251,10 +250,10 @@ func Unstyled(text string) string {
 	return b.String()
 }
 
-// TextLen returns how many runes of a text are seen: all but its styles.
+// TextLen returns the number of runes of a text without styles.
 func TextLen(text string) int { return utf8.RuneCountInString(Unstyled(text)) }
 
-// pad returns a cell as wide as its column; what fills it up has the cell's style.
+// pad returns a cell padded to its column; the padding has the cell's style.
 func (c *Column) pad(cell string) string {
 	fill := strings.Repeat(" ", max(0, c.Width-TextLen(cell)))
 	before, after := "", ""
@@ -272,8 +271,8 @@ func (c *Column) pad(cell string) string {
 	return strings.Repeat(" ", c.Gap) + before + cell + after
 }
 
-// Fold breaks text at spaces into lines of at most width runes, styles not counted. A
-// word that is longer has a line of its own.
+// Fold wraps text at spaces to lines of at most width runes, without styles. A longer word
+// gets a line of its own.
 func Fold(text string, width int) []string {
 	var lines []string
 	var line strings.Builder
