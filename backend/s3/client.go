@@ -258,7 +258,7 @@ func (o Options) transport(first *contact) (*awshttp.BuildableClient, error) {
 			if err != nil {
 				return nil, err
 			}
-			return impatient{conn}, nil
+			return idleTimeoutConn{conn}, nil
 		}
 	}), nil
 }
@@ -299,17 +299,17 @@ func newHTTPClient(cfg aws.Config) *http.Client {
 	}
 }
 
-// impatient is a connection whose reads fail when no data is received or sent for too long.
-type impatient struct{ net.Conn }
+// idleTimeoutConn is a connection whose reads fail when no data is received or sent for too long.
+type idleTimeoutConn struct{ net.Conn }
 
-func (c impatient) Read(p []byte) (int, error) {
+func (c idleTimeoutConn) Read(p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
-func (c impatient) Write(p []byte) (int, error) {
+func (c idleTimeoutConn) Write(p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return 0, err
 	}

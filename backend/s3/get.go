@@ -120,7 +120,7 @@ func (g *getter) answer(ctx context.Context, key string) *http.Response {
 		g.failed.Add(1)
 		return nil
 	}
-	g.meter.contact.heard(nil)
+	g.meter.contact.record(nil)
 	done(answer.StatusCode == http.StatusServiceUnavailable || answer.StatusCode == http.StatusTooManyRequests)
 	if answer.StatusCode != http.StatusOK || isWebPage(answer.Header, nil) {
 		answer.Body.Close()

@@ -51,7 +51,7 @@ func (m *meter) HandleFinalize(ctx context.Context, in middleware.FinalizeInput,
 		return out, metadata, &aws.RequestCanceledError{Err: err}
 	}
 	defer func() {
-		m.contact.heard(err)
+		m.contact.record(err)
 		done(throttled(err))
 	}()
 	m.count(awsmiddleware.GetOperationName(ctx))
@@ -95,7 +95,7 @@ func status(err error) int {
 // quota: a run with a hundred thousand requests may exceed it, and the pace limits the rate
 // anyway.
 func newRetryer(o Options, first *contact) aws.Retryer {
-	return patient{first, retry.NewStandard(func(s *retry.StandardOptions) {
+	return retryer{first, retry.NewStandard(func(s *retry.StandardOptions) {
 		s.MaxAttempts = o.Attempts
 		s.MaxBackoff = o.Backoff
 		s.RateLimiter = ratelimit.None
@@ -103,22 +103,22 @@ func newRetryer(o Options, first *contact) aws.Retryer {
 	})}
 }
 
-// patient retries what may succeed later, and reports that.
-type patient struct {
+// retryer retries what may succeed later, and reports that.
+type retryer struct {
 	contact *contact
 	*retry.Standard
 }
 
 // IsErrorRetryable implements aws.Retryer.
-func (p patient) IsErrorRetryable(err error) bool {
+func (p retryer) IsErrorRetryable(err error) bool {
 	return !p.contact.hopeless(err) && p.Standard.IsErrorRetryable(err)
 }
 
 // RetryDelay implements aws.Retryer.
-func (p patient) RetryDelay(attempt int, err error) (time.Duration, error) {
+func (p retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
 	delay, failed := p.Standard.RetryDelay(attempt, err)
 	if failed == nil {
-		p.contact.waits(attempt, p.MaxAttempts(), delay, err)
+		p.contact.announceRetry(attempt, p.MaxAttempts(), delay, err)
 	}
 	return delay, failed
 }
@@ -137,7 +137,7 @@ func retryable(err error) aws.Ternary {
 
 // contact is what is known of the server, before the bucket is known.
 type contact struct {
-	met atomic.Bool // it has responded
+	responded atomic.Bool // it has responded
 
 	say  func(line string) // may be nil
 	mu   sync.Mutex
@@ -154,7 +154,7 @@ const (
 
 // dial limits the time of a connection until the server has responded once.
 func (c *contact) dial(ctx context.Context, dial func(context.Context, string, string) (net.Conn, error), network, address string) (net.Conn, error) {
-	if !c.met.Load() {
+	if !c.responded.Load() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, firstContact)
 		defer cancel()
@@ -162,20 +162,20 @@ func (c *contact) dial(ctx context.Context, dial func(context.Context, string, s
 	return dial(ctx, network, address)
 }
 
-// heard records the result of an attempt.
-func (c *contact) heard(err error) {
+// record records the result of an attempt.
+func (c *contact) record(err error) {
 	if err == nil || status(err) > 0 {
-		c.met.Store(true)
+		c.responded.Store(true)
 	}
 }
 
 // hopeless reports whether no later attempt will succeed.
 func (c *contact) hopeless(err error) bool {
-	return !c.met.Load() && unconnected(err)
+	return !c.responded.Load() && unconnected(err)
 }
 
-// waits says that a failed request is retried after delay.
-func (c *contact) waits(attempt, attempts int, delay time.Duration, err error) {
+// announceRetry reports that a failed request is retried after delay.
+func (c *contact) announceRetry(attempt, attempts int, delay time.Duration, err error) {
 	if c.say == nil || attempt < 2 && delay < time.Second { // a single, short failure
 		return
 	}

@@ -14,8 +14,8 @@ import (
 	"regfsck/backend"
 )
 
-// nobody returns an address without a server.
-func nobody(t *testing.T) string {
+// unusedAddress returns an address without a server.
+func unusedAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -27,7 +27,7 @@ func nobody(t *testing.T) string {
 
 // TestNobodyThere: a server that has never responded gets one attempt.
 func TestNobodyThere(t *testing.T) {
-	for _, endpoint := range []string{nobody(t), "http://no..such..host"} {
+	for _, endpoint := range []string{unusedAddress(t), "http://no..such..host"} {
 		said := 0
 		_, err := Open(t.Context(), Options{
 			Bucket: "bucket", Endpoint: endpoint, AccessKey: "access", SecretKey: "hushhush", Backoff: time.Millisecond,
