@@ -27,6 +27,7 @@ import (
 	"hash/crc32"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"regfsck/backend/statedir"
@@ -387,5 +388,32 @@ func (s *sealed) read(line []byte) (ok bool) {
 			return false
 		}
 	}
+	if at >= 0 && s.parse(string(line[:at])) {
+		return s.Number > 0
+	}
+	*s = sealed{}
 	return json.Unmarshal(line, s) == nil && (s.Number > 0) == (at >= 0)
+}
+
+// parse reads a line, without its checksum, that Record.append has written by hand. It
+// reports false of others, which encoding/json must read.
+func (s *sealed) parse(line string) bool {
+	f := plan.Fields{Rest: line}
+	switch {
+	case strings.HasPrefix(line, `{"intent":`):
+		i := &Intent{Op: plan.Op(f.Field(`{"intent":{"op":`)), Kind: plan.Kind(f.Field(`,"kind":`)), Key: f.Field(`,"key":`)}
+		i.Step, i.Finding, i.Digest, i.Bytes = f.Text(`,"step":`), f.Text(`,"finding":`), f.Text(`,"digest":`), f.Number(`,"bytes":`)
+		i.Stood = f.True(`,"stood":`)
+		i.Content, i.Body = f.Content(`,"content":`), f.Content(`,"body":`)
+		i.From, i.Made, i.Upload, i.Was = f.Number(`,"from":`), f.Text(`,"made":`), f.Text(`,"upload":`), f.Number(`,"was":`)
+		i.Past = f.True(`,"past":`)
+		s.Intent = i
+	case strings.HasPrefix(line, `{"receipt":`):
+		r := &Receipt{Key: f.Field(`{"receipt":{"key":`), Upload: f.Text(`,"upload":`), Freed: f.Number(`,"freed":`), Kept: f.Number(`,"kept":`)}
+		r.Undo, r.Err, r.Time = f.Text(`,"undo":`), f.Text(`,"error":`), f.Number(`,"time":`)
+		s.Receipt = r
+	}
+	ended := f.Skip("}")
+	s.Number, s.Synced = f.Number(numberField), f.Number(syncedField)
+	return ended && !f.Failed && f.Rest == ""
 }

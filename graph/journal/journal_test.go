@@ -3,8 +3,11 @@ package journal
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -111,6 +114,53 @@ func TestAJournalGoesOnBehindItsLastWholeLine(t *testing.T) {
 		if want := int64(bytes.LastIndexByte(all[:n], '\n') + 1); err != nil || p.size != want {
 			t.Errorf("cut at %d: %v, goes on at %d, not %d", n, err, p.size, want)
 		}
+	}
+}
+
+// Lines that are read by hand have what encoding/json reads, whatever texts are in them; and
+// others are left to it.
+func TestLinesAreReadAsJSONIs(t *testing.T) {
+	texts := []string{"", "a", "sha256:0", "base64:", "base64:YQ==", `a"b`, `a\b`, "<&>", "\xff", "é", "a\nb", "\x00", "}", `,"n":5`, "true"}
+	numbers := []int64{0, 1, -1, math.MaxInt64, math.MinInt64}
+	random := rand.New(rand.NewPCG(1, 1))
+	text := func() string { return texts[random.IntN(len(texts))] }
+	number := func() int64 { return numbers[random.IntN(len(numbers))] }
+	read := 0
+	for range 20_000 {
+		r := Record{Intent: &Intent{
+			Op: plan.Op(text()), Kind: plan.Kind(text()), Key: text(), Step: text(), Finding: text(), Digest: text(), Bytes: number(),
+			Stood: random.IntN(2) == 0, Content: plan.Text(text()), Body: plan.Text(text()), From: number(), Made: text(), Upload: text(),
+			Was: number(), Past: random.IntN(2) == 0,
+		}}
+		switch random.IntN(8) {
+		case 0:
+			r = Record{End: &End{Time: now, By: text()}}
+		case 1, 2, 3:
+			r = Record{Receipt: &Receipt{Key: text(), Upload: text(), Freed: number(), Kept: number(), Undo: text(), Err: text(), Time: number()}}
+		}
+		s := seal{last: int64(random.IntN(3)), synced: int64(random.IntN(3))}
+		line, err := s.append(nil, &r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line = line[:len(line)-1]
+		var got, want sealed
+		if err := json.Unmarshal(line, &want); err != nil || !got.read(line) || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s\n%v; read as\n%+v, want\n%+v", line, err, got, want)
+		}
+		body, _, _ := bytes.Cut(line, []byte(checksumField))
+		if new(sealed).parse(string(body)) {
+			read++
+		}
+		at := random.IntN(len(line))
+		line[at] ^= 1 << random.IntN(7)
+		var damaged sealed
+		if damaged.read(line) && !reflect.DeepEqual(damaged, want) {
+			t.Fatalf("damaged: %s is read as %+v", line, damaged)
+		}
+	}
+	if read == 0 {
+		t.Error("no line was read by hand")
 	}
 }
 
