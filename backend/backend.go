@@ -113,7 +113,7 @@ var (
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.
 	ErrLocked = errors.New("another run of regfsck is at work on it")
-	// ErrOther: the state directory, or what runs keep, belongs to another store.
+	// ErrOther: the state directory, or what runs keep, is of another store.
 	ErrOther = errors.New("belongs to another store")
 	// ErrRetained: what is written can't be removed for some time.
 	ErrRetained = errors.New("locks what is written")

@@ -32,7 +32,7 @@ type Driver struct {
 	// FromConfig returns the store of a registry's configuration. Errors are like those of
 	// Parse, and say which part of the configuration is wrong.
 	FromConfig func(c Config, v Values) (Location, error)
-	// At returns the store to which a directory of this machine belongs, judged by that
+	// At returns the store that contains a directory of this machine, decided by that
 	// directory alone; nil for none. The function is nil for a driver whose stores are not
 	// on this machine.
 	At func(dir string) Location

@@ -80,7 +80,7 @@ type Undoer interface {
 
 	// Restore restores what the run's Remove or Put kept, byte for byte, with times, owner,
 	// group and mode. It never replaces anything: if the key exists the error is
-	// fs.ErrExist. Receipts may come in any order; removed directories are restored
+	// fs.ErrExist. Receipts may have any order; removed directories are restored
 	// with their first file. A receipt needs only a Key, as after a crash. A file that
 	// was never removed, or was restored before, is no error. Only a file that neither
 	// exists nor is kept is fs.ErrNotExist; one that can't be looked at may be kept, and is
@@ -103,7 +103,7 @@ type Undoer interface {
 
 	// Earlier returns the kept versions of a file besides the current one, newest first:
 	// those that runs removed or replaced and didn't purge, and those that the store itself
-	// keeps, whoever removed them. What can't be looked at is an error, beside everything
+	// keeps, also those that other programs removed. What can't be looked at is an error, beside everything
 	// that can. It changes nothing.
 	Earlier(ctx context.Context, key string) ([]Earlier, error)
 }

@@ -169,10 +169,10 @@ func deliveredParquet(t *testing.T, dir, bucket string, body []byte) string {
 // readAll reads listings, and compares the reported number of keys with the table.
 func readAll(t *testing.T, files []string, s Store) (*Table, error) {
 	t.Helper()
-	told := int64(0)
-	table, err := Read(t.Context(), files, s, func(keys int64) { told += keys })
-	if err == nil && told < int64(len(table.rows)) {
-		t.Errorf("%q: it told of %d keys, and has %d", files, told, len(table.rows))
+	reported := int64(0)
+	table, err := Read(t.Context(), files, s, func(keys int64) { reported += keys })
+	if err == nil && reported < int64(len(table.rows)) {
+		t.Errorf("%q: %d keys reported, %d in the table", files, reported, len(table.rows))
 	}
 	return table, err
 }
@@ -431,10 +431,10 @@ func TestReadingCanBeInterrupted(t *testing.T) {
 		"answer":  save(t, filepath.Join(dir, "aws"), []byte(`{"Contents":[{"Key":"a","LastModified":"2026-01-01T00:00:00Z"},{"Key":"b","LastModified":"2026-01-01T00:00:00Z"}]}`)),
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
-		told := 0
-		_, err := Read(ctx, []string{path}, Store{}, func(int64) { told++; cancel() })
-		if !errors.Is(err, context.Canceled) || told != 1 {
-			t.Errorf("%s: %v after %d keys", name, err, told)
+		reported := 0
+		_, err := Read(ctx, []string{path}, Store{}, func(int64) { reported++; cancel() })
+		if !errors.Is(err, context.Canceled) || reported != 1 {
+			t.Errorf("%s: %v after %d keys", name, err, reported)
 		}
 	}
 }

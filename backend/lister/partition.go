@@ -169,14 +169,14 @@ func (sched *scheduler) update(s *keyRange, objects []Object) {
 	}
 	s.from, s.keys = strings.Clone(objects[0].name()), len(objects)
 	s.pos = strings.Clone(objects[len(objects)-1].name())
-	if ahead > 0 && len(s.names.ahead(s)) > 0 { // else the page went beyond the names
+	if ahead > 0 && len(s.names.ahead(s)) > 0 { // else the page exceeds the names
 		s.names.passed += ahead - len(s.names.ahead(s))
 		s.names.keys += len(objects)
 	}
 	s.digests = findDigestRange(objects)
 }
 
-// endTest ends the test of the first split when the upper range's first page has come. It
+// endTest ends the test of the first split when the upper range's first page is received. It
 // reports whether the upper range is still needed: the lower one may have passed the split.
 func (sched *scheduler) endTest(s *keyRange) bool {
 	lower := s.splitFrom

@@ -18,7 +18,7 @@ import (
 	"regfsck/backend"
 )
 
-// proofs is what one listing knows of the content of files that weren't read.
+// proofs are one listing's data about files that weren't read.
 type proofs struct {
 	mu      sync.Mutex
 	proven  bool         // some ETag was the MD5 of the content
@@ -246,7 +246,7 @@ func (g *grouping) deferPending(l *listing) {
 // todo is a file of a page that has to be read.
 type todo struct {
 	at, batch     int    // indexes of its item and batch
-	read          int    // bytes wanted
+	read          int    // bytes to read
 	prefix, child string // the expected content; "" if unknown
 
 	fault error

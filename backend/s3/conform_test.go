@@ -243,7 +243,7 @@ func TestRealPagesDistrusted(t *testing.T) {
 		p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Skip: 3, Do: spoil})
 		_, faults, err := keysOf(t, r, "docker")
 		if err == nil && len(faults) == 0 {
-			t.Errorf("%s: the listing went well", name)
+			t.Errorf("%s: the listing succeeded", name)
 		}
 		p.Heal()
 		r.Close()

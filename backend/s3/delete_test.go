@@ -18,7 +18,7 @@ func TestDeleteUntold(t *testing.T) {
 		"no answer": s3test.ResetAfter(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, true, "a/1", "a/2", "a/3", "stays")
+			r := newRig(t, true, "a/1", "a/2", "a/3", "other")
 			r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: quirk})
 			if err := r.s.CanUndo(t.Context()); err != nil {
 				t.Fatal(err)
@@ -29,15 +29,15 @@ func TestDeleteUntold(t *testing.T) {
 					t.Errorf("%+v", receipt)
 				}
 			}
-			r.has(t, "stays")
+			r.has(t, "other")
 			r.restore(t, keeping1, receipts, nil)
-			r.has(t, "a/1", "a/2", "a/3", "stays")
+			r.has(t, "a/1", "a/2", "a/3", "other")
 			for _, receipt := range r.remove(t, freeing, "a/1", "a/2") {
 				if receipt.Freed != int64(len("body of a/1")) {
 					t.Errorf("%+v", receipt)
 				}
 			}
-			r.has(t, "a/3", "stays")
+			r.has(t, "a/3", "other")
 		})
 	}
 }

@@ -182,7 +182,7 @@ func TestLeaseUnsure(t *testing.T) {
 	r.p.Heal()
 	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
 	if got := text(t, r.s, "b"); got != "body of b" {
-		t.Errorf("%q stands there", got)
+		t.Errorf("%q exists", got)
 	}
 	must(t, unlock(), lease.ErrLost)
 }
@@ -281,7 +281,7 @@ func TestLeaseExpires(t *testing.T) {
 	must(t, r.s.Remove(t.Context(), freeing, []string{"b"})[0].Err, lease.ErrLost)
 	must(t, unlock(), lease.ErrLost)
 	if got := text(t, r.s, "b"); got != "body of b" {
-		t.Errorf("%q stands there", got)
+		t.Errorf("%q exists", got)
 	}
 }
 

@@ -20,12 +20,12 @@ import (
 // supports; keys are looked up by listings.
 func TestRemoveRequests(t *testing.T) {
 	keys := fixtures.BlobKeys(2500)
-	r := newRig(t, false, append(keys, "stays")...)
+	r := newRig(t, false, append(keys, "other")...)
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.RefuseChecksums()},
 		s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: s3test.StrictDelete()})
 	r.p.Forget()
 	r.remove(t, freeing, keys...)
-	r.has(t, "stays")
+	r.has(t, "other")
 	counts := r.p.Counts()
 	if counts[s3test.DeleteObjects] != 3 || counts[s3test.DeleteObject] != 0 || counts[s3test.ListObjectsV2] > 256 || counts[s3test.HeadObject] > 250 {
 		t.Errorf("requests: %v", counts)
@@ -269,7 +269,7 @@ func TestMarkersRemoved(t *testing.T) {
 			must(t, r.s.Remove(t.Context(), run, []string{dir})[0].Err, fs.ErrNotExist)
 		}
 		if n := r.p.Total() - before; n > 0 {
-			t.Errorf("%d requests for directories of which no listing told", n)
+			t.Errorf("%d requests for directories that no listing returned", n)
 		}
 		if got := r.b.Keys(t, "root/"); !slices.Equal(got, []string{"root/full/", "root/full/file", "root/unseen/"}) {
 			t.Errorf("%q are left", got)
@@ -279,7 +279,7 @@ func TestMarkersRemoved(t *testing.T) {
 		}
 		r.restore(t, run, receipts, nil)
 		if got := r.b.Keys(t, "root/ghost"); !slices.Equal(got, []string{"root/ghost/", "root/ghost/_layers/"}) {
-			t.Errorf("%q came back", got)
+			t.Errorf("%q was restored", got)
 		}
 	}
 }

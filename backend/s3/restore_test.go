@@ -18,11 +18,11 @@ import (
 func TestRestoreAfterCrash(t *testing.T) {
 	for name, do := range map[string]s3test.Action{"as it is": nil, "marker times": s3test.MarkerTimes()} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t, true, "old/1", "old/2", "stays")
+			r := newRig(t, true, "old/1", "old/2", "other")
 			if do != nil {
 				r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: do})
 			}
-			for _, key := range []string{"old/1", "old/2", "stays"} {
+			for _, key := range []string{"old/1", "old/2", "other"} {
 				r.b.SetTime(t, "root/"+key, time.Now().Add(-1000*time.Hour))
 			}
 			run := keeping1
@@ -32,11 +32,11 @@ func TestRestoreAfterCrash(t *testing.T) {
 			later := run
 			later.Began = time.Now().Add(time.Hour)
 			r.restore(t, later, receipts, fs.ErrNotExist)
-			r.has(t, "stays")
-			receipts = append(receipts, backend.Receipt{Key: "stays"})
+			r.has(t, "other")
+			receipts = append(receipts, backend.Receipt{Key: "other"})
 			r.restore(t, run, receipts, nil)
 			r.restore(t, run, receipts, nil)
-			r.has(t, "old/1", "old/2", "stays")
+			r.has(t, "old/1", "old/2", "other")
 		})
 	}
 }
@@ -71,19 +71,19 @@ func TestRestoreLives(t *testing.T) {
 	r.b.Delete(t, "root/a", "") // a marker above the marker
 	r.restore(t, keeping1, receipts, nil)
 	if got := text(t, r.s, "a"); got != "third" {
-		t.Errorf("%q came back", got)
+		t.Errorf("%q was restored", got)
 	}
 	receipts = r.remove(t, keeping1, "a")
 	r.b.Put(t, "root/a", []byte("fourth"))
 	r.restore(t, keeping1, receipts, fs.ErrExist)
 	if got := text(t, r.s, "a"); got != "fourth" {
-		t.Errorf("%q stands there", got)
+		t.Errorf("%q exists", got)
 	}
 	r.b.Delete(t, "root/a", "")
 	r.restore(t, keeping1, receipts, nil)
 	r.restore(t, keeping1, receipts, nil)
 	if got := text(t, r.s, "a"); got != "third" {
-		t.Errorf("%q came back from below", got)
+		t.Errorf("%q became current", got)
 	}
 }
 
@@ -194,26 +194,26 @@ func TestPurgeLeavesOthers(t *testing.T) {
 
 // TestPurgeAfterCrash: of a removal without a receipt only the key and the time are known.
 func TestPurgeAfterCrash(t *testing.T) {
-	r := newRig(t, true, "a", "b", "old", "stays")
+	r := newRig(t, true, "a", "b", "old", "other")
 	r.b.Delete(t, "root/old", "")
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectVersions), Do: s3test.MarkerTimes()})
 	run := keeping1
 	run.Began = time.Now().Add(time.Hour)
-	all := []backend.Receipt{{Key: "a"}, {Key: "b"}, {Key: "old"}, {Key: "stays"}, {Key: "never"}, {Key: "a/"}, {Key: "../a"}}
+	all := []backend.Receipt{{Key: "a"}, {Key: "b"}, {Key: "old"}, {Key: "other"}, {Key: "never"}, {Key: "a/"}, {Key: "../a"}}
 	r.remove(t, run, "a", "b")
 	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all)); n != 0 || err != nil {
 		t.Errorf("%d, %v: all is older than the run", n, err)
 	}
 	run.Began = time.Time{}
 	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all)); n != 0 || err != nil {
-		t.Errorf("%d, %v: nobody knows when the run began", n, err)
+		t.Errorf("%d, %v: the begin of the run is unknown", n, err)
 	}
 	run.Began = time.Now()
 	want := int64(len("body of a") + len("body of b"))
 	if n, err := r.s.Purge(t.Context(), run, receiptsOf(all[:2])); n != want || err != nil {
 		t.Errorf("%d, %v, want %d", n, err, want)
 	}
-	r.has(t, "stays")
+	r.has(t, "other")
 	if n := len(r.b.Versions(t, "root/old")); n != 2 {
 		t.Errorf("%d versions of what was deleted before", n)
 	}
@@ -274,7 +274,7 @@ func TestForGoodFails(t *testing.T) {
 	receipt := r.s.Remove(t.Context(), freeing, []string{"a"})[0]
 	must(t, receipt.Err, fs.ErrPermission, mayDeleteVersion)
 	if got := text(t, r.s, "a"); got != "newest" || receipt.Freed != 0 {
-		t.Errorf("%q stands there, %+v", got, receipt)
+		t.Errorf("%q exists, %+v", got, receipt)
 	}
 	r.remove(t, freeing, "a")
 	if n := r.versions(t); n != 0 {
@@ -314,7 +314,7 @@ func TestRestoreCopiesOddNames(t *testing.T) {
 		r.b.Put(t, "root/"+key, []byte("later"))
 		r.b.Delete(t, "root/"+key, "")
 		if r.restore(t, keeping1, receipts, nil); text(t, r.s, key) != "body of "+key {
-			t.Errorf("%q didn't come back", key)
+			t.Errorf("%q was not restored", key)
 		}
 	}
 }

@@ -25,7 +25,7 @@ import (
 )
 
 // rig is a store in a real bucket behind a proxy. Its root is root/; other keys of the bucket
-// belong to others.
+// are foreign.
 type rig struct {
 	b *s3test.Bucket
 	p *s3test.Proxy
@@ -116,7 +116,7 @@ func (r *rig) has(t *testing.T, files ...string) {
 		keys = append(keys, strings.TrimPrefix(key, "root/"))
 	}
 	if slices.Sort(files); !slices.Equal(keys, files) {
-		t.Errorf("%q stand there, want %q", keys, files)
+		t.Errorf("%q exist, want %q", keys, files)
 	}
 	for _, key := range files {
 		if body, _ := r.b.Get(t, "root/"+key); string(body) != "body of "+key {

@@ -260,6 +260,6 @@ func TestRetentionUnknown(t *testing.T) {
 		t.Error(err)
 	}
 	if keys := r.b.Keys(t, "root/"); slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(key, "probe-") }) {
-		t.Errorf("what stays isn't hidden: %q", keys)
+		t.Errorf("the remaining object isn't hidden: %q", keys)
 	}
 }

@@ -58,7 +58,7 @@ func TestPutMeanwhile(t *testing.T) {
 		receipt := r.s.Put(t.Context(), freeing, key, []byte("ours"), 0)
 		must(t, receipt.Err, lease.ErrContested)
 		if got := text(t, r.s, key); got != "theirs" || receipt.Freed != 0 {
-			t.Errorf("%q stands there, %+v", got, receipt)
+			t.Errorf("%q exists, %+v", got, receipt)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func TestPutLostAnswer(t *testing.T) {
 				t.Errorf("%+v", receipt)
 			}
 			if got := text(t, r.s, key); got != "body of "+key {
-				t.Errorf("%q stands there", got)
+				t.Errorf("%q exists", got)
 			}
 		}
 	}

@@ -54,7 +54,7 @@ func (t *timeout) check() error {
 }
 
 // within calls do, and stops waiting when the timeout expires; drop gets a result that
-// comes later.
+// arrives later.
 func within[T any](ctx context.Context, t *timeout, do func() (T, error), drop func(T)) (T, error) {
 	type answer struct {
 		v   T

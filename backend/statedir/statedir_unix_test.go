@@ -48,7 +48,7 @@ func TestNoNameIsFollowed(t *testing.T) {
 		}
 	}
 	if err := d.Write("file", []byte("mine"), nil); err != nil {
-		t.Errorf("a name is taken from a link, and what it leads to stays: %v", err)
+		t.Errorf("removing a link must keep its target: %v", err)
 	}
 	if err := d.Remove("nowhere"); err != nil {
 		t.Error(err)

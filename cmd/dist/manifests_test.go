@@ -223,7 +223,7 @@ func TestValuesOfTheChart(t *testing.T) {
 	near := values.Affinity.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution[0].PodAffinityTerm.LabelSelector.MatchLabels
 	job := object[batchv1.Job](t, "window.yaml")
 	if !reflect.DeepEqual(near, job.Spec.Template.Labels) {
-		t.Errorf("the registry goes to %v, the Job has %v", near, job.Spec.Template.Labels)
+		t.Errorf("the registry is scheduled to %v, the Job has %v", near, job.Spec.Template.Labels)
 	}
 	for name, pod := range map[string]corev1.PodSpec{
 		"check":  object[batchv1.CronJob](t, "check.yaml").Spec.JobTemplate.Spec.Template.Spec,

@@ -139,7 +139,7 @@ func TestAnotherMD5IsNotTaken(t *testing.T) {
 		t.Errorf("taken: %q", got)
 	}
 	if c.Taken() != 0 || !has(t, c, 0, 100) {
-		t.Error("what doesn't stand for one object was forgotten, or counted")
+		t.Error("an entry with another MD5 was dropped, or counted")
 	}
 }
 

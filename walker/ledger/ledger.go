@@ -2,7 +2,7 @@
 // changed since has to be hashed again.
 //
 // A ledger is one file that is only appended to. It begins with the identity of its store.
-// Records come in blocks, and each block ends with a SHA-256 over itself and over the sum
+// Records are in blocks, and each block ends with a SHA-256 over itself and over the sum
 // of the block before it. A truncated file is used up to the cut. If a block in the middle
 // was changed, it and everything after it are ignored. The sums have no key: they detect
 // damage and mistakes, but any user who may write the file can write a valid one.

@@ -127,7 +127,7 @@ func TestEveryCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if again, notes := knows(t, part, n); again != n || len(notes) > 0 {
-				t.Errorf("%s at %d: written on, it knows %d of %d, %q", name, cut, again, n, notes)
+				t.Errorf("%s at %d: continued, it has %d of %d, %q", name, cut, again, n, notes)
 			}
 		}
 	}

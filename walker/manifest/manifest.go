@@ -90,7 +90,7 @@ type Manifest struct {
 // a larger slice; nothing in the Manifest refers to body.
 //
 // An error is ErrTooLarge, ErrTooDeep or ErrForm. ErrForm means that body isn't one JSON
-// object, or, unless registries read it all the same: a field has a wrong type, a
+// object, or, unless registries still read it: a field has a wrong type, a
 // descriptor has no valid digest, or the object has no references in any known field and
 // isn't an index or an artifact manifest, which alone may be empty.
 func Parse(body []byte, refs []Ref) (Manifest, error) {

@@ -210,7 +210,7 @@ func TestCut(t *testing.T) {
 	m.cut.Store(0)
 	m.blobs = map[string]string{}
 	if _, err := s.Open(t.Context(), b); !source.IsNone(err) {
-		t.Errorf("a blob that is gone meanwhile: %v", err)
+		t.Errorf("a blob that was removed meanwhile: %v", err)
 	}
 }
 
@@ -333,7 +333,7 @@ func TestTokenServers(t *testing.T) {
 					t.Errorf("%s, %s with tokens from %s: %v", name, address, realm, err)
 				}
 				if said, _ := told.Load().(string); strings.Contains(said, "secret") || strings.Contains(said, "Basic") {
-					t.Errorf("%s, %s with tokens from %s: the other machine was told %q", name, address, realm, said)
+					t.Errorf("%s, %s with tokens from %s: the other machine received %q", name, address, realm, said)
 				}
 			}
 		}
