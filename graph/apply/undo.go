@@ -27,7 +27,7 @@ import (
 // is complete, nothing else may change the store. If the store could not do all of it, it
 // remains unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, _, err := findUndoable(state, id)
+	p, _, err := findUndoable(state, id, journal.Ends)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 }
 
 // findUndoable returns the run to undo, and all runs, newest first.
-func findUndoable(state, id string) (p *journal.Run, all []*journal.Run, err error) {
-	if all, err = journal.ReadAll(state, journal.Whole); err != nil {
+func findUndoable(state, id string, of journal.Extent) (p *journal.Run, all []*journal.Run, err error) {
+	if all, err = journal.ReadAll(state, of); err != nil {
 		return nil, nil, err
 	}
 	for _, p := range all {
@@ -124,7 +124,7 @@ type undoer struct {
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, all, err := findUndoable(state, id) // again, under the lock
+	p, all, err := findUndoable(state, id, journal.Whole) // again, under the lock
 	if err != nil {
 		return nil, err
 	}

@@ -69,10 +69,19 @@ func UnfinishedSince(state string) (since time.Time, err error) {
 }
 
 // ReadAll reads the journals of all runs, newest first.
-func ReadAll(state string, of Extent) ([]*Run, error) {
+func ReadAll(state string, of Extent) (all []*Run, err error) {
+	err = readEach(state, of, func(p *Run) { all = append(all, p) })
+	slices.SortFunc(all, func(a, b *Run) int {
+		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
+	})
+	return all, err
+}
+
+// readEach passes the run of each journal to each, in any order.
+func readEach(state string, of Extent, each func(*Run)) error {
 	dir, err := statedir.OpenBelow(state, RunsName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	var entries []fs.DirEntry
 	if err == nil {
@@ -80,9 +89,8 @@ func ReadAll(state string, of Extent) ([]*Run, error) {
 		entries, err = dir.Entries()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the runs so far: %w", err)
+		return fmt.Errorf("the runs so far: %w", err)
 	}
-	var all []*Run
 	for _, e := range entries {
 		if !e.IsDir() && e.Type() != fs.ModeSymlink { // not a run; reading a symbolic link reports it
 			continue
@@ -92,14 +100,11 @@ func ReadAll(state string, of Extent) ([]*Run, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, p)
+		each(p)
 	}
-	slices.SortFunc(all, func(a, b *Run) int {
-		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
-	})
-	return all, nil
+	return nil
 }
 
 // Find reads the journal of a run.
@@ -112,12 +117,12 @@ func Find(state, id string) (*Run, error) {
 }
 
 // Summaries returns the runs of a state directory, newest first; none if it doesn't exist.
-func Summaries(state string) ([]Summary, error) {
-	all, err := ReadAll(state, Whole)
-	var runs []Summary
-	for _, p := range all {
-		runs = append(runs, p.Summary())
-	}
+// One journal is in memory at a time.
+func Summaries(state string) (runs []Summary, err error) {
+	err = readEach(state, Whole, func(p *Run) { runs = append(runs, p.Summary()) })
+	slices.SortFunc(runs, func(a, b Summary) int {
+		return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(b.ID, a.ID))
+	})
 	return runs, err
 }
 
