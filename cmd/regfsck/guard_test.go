@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -358,47 +357,6 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	f.untouched(t, "undone", before)
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
-	}
-}
-
-func TestYesIsAsked(t *testing.T) {
-	f := newFix(t, littered())
-	id, before := f.plan(t).Plan, f.content(t)
-	asked := func(typed string, args ...string) int {
-		f.asks = func() bool { return true }
-		f.stdin = strings.NewReader(typed)
-		return f.run(append([]string{"fix", "STORE", "--apply"}, args...)...)
-	}
-	wrong := "yes\n" + id[:11] + "\n" + id + "x\n"
-	for typed, times := range map[string]int{"": 1, "\n": 2, "yes\n": 2, id[:11] + "\n": 2, wrong: 3, wrong + id + "\n": 3} {
-		if exit := asked(typed); exit != 64 || strings.Count(f.errs.String(), "type the plan id "+id) != times || !strings.Contains(f.errs.String(), "refused: that is not the plan id\nNothing was changed.\n") {
-			t.Errorf("%q was typed: exit %d, %s", typed, exit, f.errs.String())
-		}
-		f.untouched(t, typed, before)
-	}
-	for _, flag := range []string{"--json", "--quiet"} {
-		if exit := asked(id+"\n", flag); exit != 64 || !f.refuses(flag) {
-			t.Errorf("%s: exit %d, %s: it asks about what wasn't shown", flag, exit, f.errs.String())
-		}
-		f.untouched(t, flag, before)
-	}
-	f.asks = func() bool { return false }
-	f.stdin = io.LimitReader(nil, 0)
-	if exit := f.run("fix", "STORE", "--apply"); exit != 64 || !strings.Contains(f.errs.String(), "--yes") {
-		t.Errorf("off a terminal: exit %d, %s", exit, f.errs.String())
-	}
-	f.untouched(t, "off a terminal", before)
-	if exit := asked("yes\nno\n" + id + "\n"); exit != 0 || strings.Count(f.errs.String(), "type the plan id "+id) != tries || len(f.plan(t).Steps) > 0 {
-		t.Errorf("the id was typed at the third time: exit %d, %s", exit, f.errs.String())
-	}
-	var runs struct{ Runs []struct{ ID string } }
-	f.document(t, &runs, "undo", "STORE", "--list")
-	f.asks = func() bool { return true }
-	for typed, want := range map[string]int{"yes\n": 64, runs.Runs[0].ID + "\n": 0} {
-		f.stdin = strings.NewReader(typed)
-		if exit := f.run("purge", "STORE", runs.Runs[0].ID); exit != want {
-			t.Errorf("purge, %q was typed: exit %d, %s", typed, exit, f.errs.String())
-		}
 	}
 }
 

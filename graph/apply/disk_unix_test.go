@@ -90,31 +90,6 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 	}
 }
 
-// withLostName names the store of withLost among oneOfEach.
-const withLostName = "manifest-lost"
-
-// policyOf is the policy under which one of oneOfEach is fixed.
-func policyOf(name string) gc.Policy {
-	if name == withLostName {
-		return reviving()
-	}
-	return gc.Policy{Untagged: true}
-}
-
-// oneOfEach are the golden stores of the first damage of each id, the messy one, and
-// one with a lost image.
-func oneOfEach() map[string]*fixtures.Builder {
-	all := map[string]*fixtures.Builder{"messy": messy()}
-	all[withLostName], _ = withLost()
-	for _, d := range fixtures.Damages() {
-		if d.Disk == nil && all[d.ID] == nil {
-			all[d.ID] = fixtures.Standard()
-			d.Apply(all[d.ID])
-		}
-	}
-	return all
-}
-
 // The disk has back what a purge gives up, and not before.
 func TestPurgeOnADisk(t *testing.T) {
 	w, root, state := onDisk(t, messy(), true)

@@ -87,11 +87,6 @@ func lostKeys(was, is map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-func isRefused(err error) bool {
-	var no *Refused
-	return errors.As(err, &no)
-}
-
 // odd is a store that keeps what no name proves the place of, and a blob with
 // other bytes.
 type odd struct {
