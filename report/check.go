@@ -462,9 +462,9 @@ func (t *text) next() {
 		steps = append(steps, [2]string{commandOf(append([]string{"fix"}, t.Fix...)...), "shows the plan to repair and clean up; changes nothing"})
 	}
 	switch {
-	case t.Result.Stopped() && t.Result.Proofs != nil:
+	case t.Result.Interrupted && t.Result.Proofs != nil:
 		steps = append(steps, [2]string{t.command(), "goes on where this was interrupted"})
-	case t.Result.Stopped():
+	case t.Result.Interrupted:
 		steps = append(steps, [2]string{t.command(), "hashes all of them, from the beginning (with --ledger FILE it would go on)"})
 	case !t.Result.Complete:
 		steps = append(steps, [2]string{t.command(), "run it again once everything is readable"})
@@ -562,7 +562,7 @@ type againFields struct {
 }
 
 func (c *Check) examined() examinedFields {
-	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Stopped(), FailOn: c.FailOn.String(), Again: &againFields{Same: document.List(c.Repeat), Reach: document.List(c.Reach), Fix: c.Fix}}
+	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Interrupted, FailOn: c.FailOn.String(), Again: &againFields{Same: document.List(c.Repeat), Reach: document.List(c.Reach), Fix: c.Fix}}
 	if c.Result.Totals.TagsBroken > 0 && !c.silent {
 		e.After = &c.Result.Totals.Prospect
 	}

@@ -191,13 +191,10 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 		}
 	}
 	e.Again.to(&c)
-	c.Result.Cache = e.Cache
+	c.Result.Cache, c.Result.Interrupted = e.Cache, e.Interrupted
 	c.silent = e.After == nil
 	if e.After != nil {
 		c.Result.Totals.Prospect = *e.After
-	}
-	if e.Interrupted {
-		c.Result.Scan = &graph.Scan{Stopped: true}
 	}
 	return c
 }

@@ -217,7 +217,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	err = s.read(ctx, r, t, store, o, then)
 	var known *failure.Error
 	switch {
-	case err == nil && r.Result.Stopped():
+	case err == nil && r.Result.Interrupted:
 	case ctx.Err() != nil && o.Partial:
 		return failure.New(exitcode.Cancelled, errors.New("cancelled"+soFar(r.Phases)+"; nothing was changed"), "")
 	case ctx.Err() != nil:
@@ -235,7 +235,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	count(r)
 	r.Accepted.Tally(r.Result.Findings, r.Result.Broken)
 	r.Exit = exitcode.OfCheck(r.Result, r.FailOn, r.Accepted)
-	if r.Result.Stopped() {
+	if r.Result.Interrupted {
 		r.Exit |= exitcode.Cancelled
 		left := r.Result.Scan.Unhashed
 		r.Result.Notes = append([]string{"The check was interrupted while it hashed blobs: " + words.Plural(left.Blobs, "blob was", "blobs were") + " not hashed (" + words.Size(left.Bytes) + "). This is what was found until then."}, r.Result.Notes...)
@@ -307,7 +307,7 @@ func (s *session) read(ctx context.Context, r *report.Check, t location.Location
 	var note string
 	o.Known, note = s.known(t)
 	r.Result, r.Phases, err = s.check(ctx, store, o)
-	if err == nil && then != nil && !r.Result.Stopped() { // an interrupted check answers at once
+	if err == nil && then != nil && !r.Result.Interrupted { // an interrupted check answers at once
 		err = then(ctx, r.Result)
 	}
 	if o.Known != nil {

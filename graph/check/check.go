@@ -80,7 +80,7 @@ func run(ctx context.Context, s *graph.Scan, p gc.Policy) (*Result, *lostImages,
 	}
 	j.release()
 	result.Sources = j.AskedSources(&s.Options)
-	result.Complete = result.Complete && !s.Stopped
+	result.Complete, result.Interrupted = result.Complete && !s.Stopped, s.Stopped
 	result.Scan, result.Policy, result.Cache, result.Doubts.Database = s, p, s.Cache, s.InDatabase
 	return result, j.lost, nil
 }

@@ -54,15 +54,13 @@ type Result struct {
 	Cache             bool                        // a pull-through cache: the next pull fetches what is missing
 	OrphanedReferrers []OrphanedReferrer          // of a Removal: kept signatures whose image is removed, by repository and tag
 	Marks             *gc.Marks                   // what is kept
-	Scan              *graph.Scan                 // the scan that was checked
+	Interrupted       bool                        // the check was interrupted while it hashed blobs
+	Scan              *graph.Scan                 // the scan that was checked; nil of a saved report
 	Sources           []string                    // that were asked for missing or corrupt blobs
 	Policy            gc.Policy                   // the policy of the check
 	Proofs            *graph.Proofs               // the verified blobs; nil without a ledger
 	Unproven          iter.Seq[graph.Blob]        // the blobs that aren't verified although all should be; nil for none
 }
-
-// Stopped reports whether the check was interrupted while it hashed blobs.
-func (r *Result) Stopped() bool { return r.Scan != nil && r.Scan.Stopped }
 
 // Damaged reports whether there is a finding of severity Error, or a tag that can't be
 // pulled.
