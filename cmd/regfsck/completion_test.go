@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -10,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"regfsck/cmd/regfsck/completion"
 )
@@ -97,23 +94,7 @@ func TestShellsComplete(t *testing.T) {
 			if _, err := exec.LookPath(shell.name); err != nil {
 				t.Fatalf("%v: make tools installs it", err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, "script", "-qfec", shell.start, "/dev/null")
-			cmd.Dir = dir
-			cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir, "TERM=xterm", "LANG=C.UTF-8"}
-			in, err := cmd.StdinPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			said := bufio.NewReader(out)
+			cmd, in, said := onTerminal(t, []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "HOME=" + dir}, dir, shell.start)
 			var all strings.Builder
 			until := func(mark string) string {
 				t.Helper()

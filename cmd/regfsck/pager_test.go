@@ -18,27 +18,34 @@ import (
 // typed is what is typed once something was said.
 type typed struct{ after, keys string }
 
-// onATerminal runs a shell command on a terminal with so many rows, and returns what was
-// shown and the exit code.
-func onATerminal(t *testing.T, rows int, environ []string, command string, keys ...typed) (shown string, exit int) {
+// onTerminal starts a shell command on a terminal, for a minute at most. Its directory is dir,
+// the tests' own if that is "".
+func onTerminal(t *testing.T, environ []string, dir, command string) (cmd *exec.Cmd, in io.WriteCloser, out *bufio.Reader) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "script", "-qfec", fmt.Sprintf("stty rows %d cols 100 -echo; %s", rows, command), "/dev/null")
-	cmd.Env = append(environ, "TERM=xterm", "LANG=C.UTF-8", "HOME="+t.TempDir())
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, "script", "-qfec", command, "/dev/null")
+	cmd.Dir, cmd.Env = dir, append(environ, "TERM=xterm", "LANG=C.UTF-8")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return cmd, in, bufio.NewReader(pipe)
+}
+
+// onATerminal runs a shell command on a terminal with so many rows, and returns what was
+// shown and the exit code.
+func onATerminal(t *testing.T, rows int, environ []string, command string, keys ...typed) (shown string, exit int) {
+	t.Helper()
+	cmd, in, from := onTerminal(t, append(environ, "HOME="+t.TempDir()), "", fmt.Sprintf("stty rows %d cols 100 -echo; %s", rows, command))
 	var all strings.Builder
-	from := bufio.NewReader(out)
 	for _, k := range keys {
 		for at := all.Len(); !strings.Contains(all.String()[at:], k.after); {
 			b, err := from.ReadByte()

@@ -41,23 +41,6 @@ func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Store, root
 	return w, root, state
 }
 
-// picture is all that stands in a store's directory, times of directories aside: what
-// is taken out of a directory or put into it changes those.
-func picture(t *testing.T, root string) fixtures.Picture {
-	t.Helper()
-	p, err := fixtures.Snapshot(filepath.Join(root, "docker"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key, e := range p {
-		if e.Mode.IsDir() {
-			e.Modified = 0
-			p[key] = e
-		}
-	}
-	return p
-}
-
 // Each damaged store on a disk comes to the same end as in memory, and back.
 func TestFixAndUndoOnADisk(t *testing.T) {
 	for name, b := range oneOfEach() {

@@ -73,7 +73,7 @@ func TestACopyThatIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := plan.New(result, gc.Policy{})
-	before := registryOf(t, dir)
+	before := picture(t, dir)
 	run := func(ctx context.Context, from source.Source, found *check.Result) *Outcome {
 		t.Helper()
 		in := input(s, state, p, gc.Policy{})
@@ -91,7 +91,7 @@ func TestACopyThatIsStopped(t *testing.T) {
 	if !out.Interrupted || out.Steps.Done > 0 || out.Steps.Failed > 0 || len(out.NotDone) > 0 {
 		t.Errorf("%+v", out)
 	}
-	if left := before.Diff(registryOf(t, dir)); len(left) > 0 {
+	if left := before.Diff(picture(t, dir)); len(left) > 0 {
 		t.Errorf("it left: %v", left)
 	}
 	again := run(t.Context(), good, nil)
@@ -101,7 +101,7 @@ func TestACopyThatIsStopped(t *testing.T) {
 	if _, err := Undo(context.Background(), s, state, again.Run); err != nil {
 		t.Error(err)
 	}
-	if left := before.Diff(registryOf(t, dir)); len(left) > 0 {
+	if left := before.Diff(picture(t, dir)); len(left) > 0 {
 		t.Errorf("undone: %v", left)
 	}
 }
@@ -174,10 +174,11 @@ func TestACopyIntoABucketThatIsStopped(t *testing.T) {
 	}
 }
 
-// registryOf takes a picture of a registry's own files, without the times of directories.
-func registryOf(t *testing.T, dir string) fixtures.Picture {
+// picture is a snapshot of a registry's own files. The times of directories are left out:
+// what is removed from a directory or added to it changes those.
+func picture(t *testing.T, root string) fixtures.Picture {
 	t.Helper()
-	p, err := fixtures.Snapshot(filepath.Join(dir, "docker"))
+	p, err := fixtures.Snapshot(filepath.Join(root, "docker"))
 	if err != nil {
 		t.Fatal(err)
 	}
