@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func onTerminal(t *testing.T, environ []string, dir, command string) (cmd *exec.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, "script", "-qfec", command, "/dev/null")
-	cmd.Dir, cmd.Env = dir, append(environ, "TERM=xterm", "LANG=C.UTF-8")
+	cmd.Dir, cmd.Env = dir, slices.Concat(environ, []string{"TERM=xterm", "LANG=C.UTF-8"})
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +45,7 @@ func onTerminal(t *testing.T, environ []string, dir, command string) (cmd *exec.
 // shown and the exit code.
 func onATerminal(t *testing.T, rows int, environ []string, command string, keys ...typed) (shown string, exit int) {
 	t.Helper()
-	cmd, in, from := onTerminal(t, append(environ, "HOME="+t.TempDir()), "", fmt.Sprintf("stty rows %d cols 100 -echo; %s", rows, command))
+	cmd, in, from := onTerminal(t, slices.Concat(environ, []string{"HOME=" + t.TempDir()}), "", fmt.Sprintf("stty rows %d cols 100 -echo; %s", rows, command))
 	var all strings.Builder
 	for _, k := range keys {
 		for at := all.Len(); !strings.Contains(all.String()[at:], k.after); {
