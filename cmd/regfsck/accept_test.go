@@ -38,7 +38,8 @@ func (f *fake) acceptFile(name string, entries ...string) string {
 	return path
 }
 
-// accepting is a store with damage, and a file that accepts all its errors and stray files.
+// accepting returns a store with damage, and a file that accepts all its errors and foreign
+// files.
 func accepting(t *testing.T) *fake {
 	t.Helper()
 	f := newFix(t, rotten())
@@ -87,8 +88,9 @@ func (f *fake) checked(args ...string) (doc checkDocument) {
 	return doc
 }
 
-// Accepting changes what is told apart and the exit code, and nothing else that is said.
-func TestAcceptedIsKnownAndNotFine(t *testing.T) {
+// TestAcceptedIsReportedApart: acceptance changes only the sections of a report and the exit
+// code.
+func TestAcceptedIsReportedApart(t *testing.T) {
 	f := accepting(t)
 	plain, known := f.checked(), f.checked("--accept", "DIR/a.yml")
 	if plain.Exit.Code != 4 || known.Exit.Code != 0 || known.Verdict != "damaged" || plain.Accepted != nil {
@@ -129,8 +131,8 @@ func TestAcceptedIsKnownAndNotFine(t *testing.T) {
 	}
 }
 
-// Neither a plan nor what is done by it knows of what is accepted: the commands that
-// change something don't take the flag, and no setting gives it to them.
+// TestAcceptedChangesNoPlan: commands that change something don't have the flag, and no
+// setting sets it for them.
 func TestAcceptedChangesNoPlan(t *testing.T) {
 	f := accepting(t)
 	words := map[string][]string{"fix": {"STORE"}, "rm": {"STORE", "app"}, "prune": {"STORE", "--keep-last", "1"}}
@@ -154,7 +156,7 @@ func TestAcceptedChangesNoPlan(t *testing.T) {
 	}
 }
 
-// sameEachTime is a document without what differs each time.
+// sameEachTime returns a document without what varies.
 func (f *fake) sameEachTime(t *testing.T) string {
 	t.Helper()
 	var doc map[string]any
@@ -167,8 +169,8 @@ func (f *fake) sameEachTime(t *testing.T) string {
 	return readable(t, doc)
 }
 
-// An entry ends with its last day, and that is said whatever else is.
-func TestAcceptedExpiresLoudly(t *testing.T) {
+// TestAcceptedExpires: an entry ends after its last day, and every report says so.
+func TestAcceptedExpires(t *testing.T) {
 	f := newFix(t, rotten())
 	last := f.now().UTC().Format(accept.DateForm)
 	path := f.acceptFile("a.yml", "{id: foreign-file, glob: '**', reason: ours, until: "+last+"}", "{id: blob-corrupt, key: gone, reason: r, until: 2001-01-01}", "{id: tag-dangling, key: gone, reason: r}")
@@ -192,7 +194,7 @@ func TestAcceptedExpiresLoudly(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, f.out.String())
 		}
 	}
-	f.rewrite(t, fixtures.Standard()) // all is well but for the expired
+	f.rewrite(t, fixtures.Standard()) // only the expired entry remains
 	if f.run("check", "STORE", "--accept", path, "--quiet"); !strings.Contains(f.out.String(), "line 3  foreign-file  **  expired") || !strings.Contains(f.out.String(), "expired\n") {
 		t.Errorf("--quiet hides it:\n%s", f.out.String())
 	}
@@ -203,8 +205,8 @@ func TestAcceptedExpiresLoudly(t *testing.T) {
 	}
 }
 
-// An entry accepts no more broken tags than it says.
-func TestAcceptedIsBoundedByTags(t *testing.T) {
+// TestAcceptedIsLimitedByTags: an entry accepts no more broken tags than its limit.
+func TestAcceptedIsLimitedByTags(t *testing.T) {
 	b := fixtures.Standard()
 	image := b.Image("team/app", "1.0", fixtures.Image{Layers: []int{70}})
 	lost := image.Blobs[1]
@@ -225,7 +227,7 @@ func TestAcceptedIsBoundedByTags(t *testing.T) {
 	}
 }
 
-// What could not be read is accepted by nobody.
+// TestUnreadableIsNotAccepted: what could not be read can't be accepted.
 func TestUnreadableIsNotAccepted(t *testing.T) {
 	f := newFake(t, aFault, anError)
 	path := f.acceptFile("a.yml", "{id: blob-missing, glob: '**', reason: r}", "{id: foreign-file, key: x, reason: r}")
@@ -238,7 +240,8 @@ func TestUnreadableIsNotAccepted(t *testing.T) {
 	}
 }
 
-// Each form tells accepted findings apart, names the reason, and says what expired.
+// TestAcceptedInEachForm: each format separates accepted findings, with the reason, and lists
+// expired entries.
 func TestAcceptedInEachForm(t *testing.T) {
 	f := accepting(t)
 	old := f.acceptFile("old.yml", "{id: blob-orphan, glob: '**', reason: r, until: 2001-01-01}")
@@ -357,7 +360,7 @@ func TestAcceptedInEachForm(t *testing.T) {
 	}
 }
 
-// On a terminal lists are cut, entries that expired stand first, and nothing is too wide.
+// TestAcceptedOnATerminal: lists are cut, expired entries are first, and no line is too wide.
 func TestAcceptedOnATerminal(t *testing.T) {
 	b := fixtures.Standard()
 	for i := range 30 {
@@ -389,7 +392,8 @@ func TestAcceptedOnATerminal(t *testing.T) {
 	}
 }
 
-// Names of which nobody would think are accepted by what accept writes, and by globs.
+// TestAcceptedHostileNames: unusual names are accepted by the file that accept writes, and by
+// globs.
 func TestAcceptedHostileNames(t *testing.T) {
 	b := fixtures.Standard()
 	names := []string{"a\nb: c", "*", "[x", `back\slash`, "\x1b[31mred", "\u202egpj", "- x", "#", "'", `"`, "null", " lead", "\xff\xfe", "ü", "{{.}}", "<script>", "%s"}
@@ -430,7 +434,8 @@ func TestAcceptedHostileNames(t *testing.T) {
 	}
 }
 
-// The file that accept writes is valid by the schema that is printed, and chosen as asked.
+// TestAcceptWritesWhatIsChosen: the file is valid by its schema, and has the findings that
+// were chosen.
 func TestAcceptWritesWhatIsChosen(t *testing.T) {
 	f := accepting(t)
 	f.run("schema", "accept")
@@ -523,8 +528,8 @@ func TestAcceptWritesWhatIsChosen(t *testing.T) {
 	}
 }
 
-// A file that can't be used ends the check before it reads anything of the store.
-func TestABadAcceptFile(t *testing.T) {
+// TestInvalidAcceptFile: an invalid file ends the check before it reads the store.
+func TestInvalidAcceptFile(t *testing.T) {
 	f := newFake(t)
 	head := "schema: regfsck.accept/1\n"
 	for body, want := range map[string]string{
@@ -581,8 +586,8 @@ func TestABadAcceptFile(t *testing.T) {
 	}
 }
 
-// The file that the topic shows is one that can be used.
-func TestTheAcceptFileShown(t *testing.T) {
+// TestAcceptFileOfTheHelp: the file in the help topic is valid.
+func TestAcceptFileOfTheHelp(t *testing.T) {
 	page, _ := help.Topic("accepted")
 	for _, b := range page.Blocks {
 		if len(b.Lines) == 0 || b.Lines[0] != "schema: "+accept.Schema {
@@ -596,8 +601,9 @@ func TestTheAcceptFileShown(t *testing.T) {
 	t.Error("the topic shows no file")
 }
 
-// --accept is set as other flags are, and who set a file that is bad is told.
-func TestAcceptIsSetElsewhere(t *testing.T) {
+// TestAcceptInSettings: --accept can be set, and an error about the file says where it was
+// set.
+func TestAcceptInSettings(t *testing.T) {
 	f := accepting(t)
 	more := f.acceptFile("more.yml", "{id: blob-orphan, glob: '**', reason: r}")
 	f.env = map[string]string{"REGFSCK_ACCEPT": f.dir + "/a.yml\n" + more}
@@ -618,7 +624,7 @@ func TestAcceptIsSetElsewhere(t *testing.T) {
 	}
 }
 
-// What was accepted of another store is not accepted here, and that is said.
+// TestAcceptedOfAnotherStore: a file for another store accepts nothing, and a note says so.
 func TestAcceptedOfAnotherStore(t *testing.T) {
 	f := accepting(t)
 	text, err := os.ReadFile(f.dir + "/a.yml")
@@ -639,7 +645,7 @@ func TestAcceptedOfAnotherStore(t *testing.T) {
 	}
 }
 
-// With an earlier report, what is new is told whether it is accepted or not.
+// TestAcceptedSince: in a comparison, new findings are marked as accepted.
 func TestAcceptedSince(t *testing.T) {
 	f := accepting(t)
 	path := f.acceptFile("b.yml", "{id: foreign-file, glob: '**/*.txt', reason: ours}")
@@ -651,7 +657,7 @@ func TestAcceptedSince(t *testing.T) {
 	}
 }
 
-// A listing that was made before gives the keys that a bucket has, so the same is accepted.
+// TestAcceptedWithAListing: with a saved listing, the same findings are accepted.
 func TestAcceptedWithAListing(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{})
 	credentials(t, server)
@@ -681,7 +687,8 @@ func TestAcceptedWithAListing(t *testing.T) {
 	}
 }
 
-// What is accepted stays accepted once nothing hinders: keys are those of layout.
+// TestAcceptedByLayoutKey: keys of entries are those of the layout, also if the store is
+// reached by another path.
 func TestAcceptedByLayoutKey(t *testing.T) {
 	b := fixtures.Standard()
 	orphan := layout.BlobKey(layout.Sum([]byte("orphan")))

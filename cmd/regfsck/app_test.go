@@ -16,7 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-func TestFlagsStandAnywhere(t *testing.T) {
+func TestFlagsAnywhere(t *testing.T) {
 	f := newFake(t)
 	for _, args := range [][]string{
 		{"check", "--grace", "2h", "--untagged", "--workers=3", "STORE"},
@@ -97,8 +97,8 @@ func TestNextCommandFindsTheSame(t *testing.T) {
 	}
 }
 
-// TestBadInput gives the program what can't be checked: it says so in one
-// sentence, reads and writes nothing, and has no answer.
+// TestBadInput: for arguments that can't be checked there is one sentence, no answer, and no
+// access to the store.
 func TestBadInput(t *testing.T) {
 	f := newWhole(t, small())
 	config := func(name, storage string) {
@@ -171,7 +171,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// write writes a file and the directories that it stands in.
+// write writes a file, and creates its directories.
 func write(t *testing.T, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -182,11 +182,11 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// The commands that lead on are the one that was typed, with all that was given
-// which decides what is found and how it ends; none removes what nobody named.
-func TestHintsAreWhatWasTyped(t *testing.T) {
+// TestSuggestedCommands: suggested commands repeat all flags that decide the result; none
+// removes more than was requested.
+func TestSuggestedCommands(t *testing.T) {
 	b := rotten()
-	for i := range 12 { // so many that lists are cut
+	for i := range 12 { // enough that lists are cut
 		body := []byte{byte(i), 1, 2, 3}
 		b.PutAt(layout.BlobKey(layout.Sum(body)), body, fixtures.Epoch)
 		b.Put(fmt.Sprintf("docker/registry/v2/blobs/stray%02d", i), body)
@@ -215,7 +215,7 @@ func TestHintsAreWhatWasTyped(t *testing.T) {
 		{"apply DIR/p --max-delete 0% --yes --verbose", []string{"they are in DIR/p"}, []string{"regfsck rm", "regfsck fix", "regfsck apply STORE --"}},
 	} {
 		f.run(append(strings.Fields(c.args), "--color", "never")...)
-		// Where a line ends depends on how long the temporary directory's path is.
+		// Line breaks depend on the length of the temporary directory's path.
 		text := strings.Join(strings.Fields(strings.NewReplacer(f.store, "STORE", f.dir, "DIR").Replace(f.out.String())), " ") + " "
 		for _, want := range c.want {
 			if !strings.Contains(text, want) {
@@ -230,9 +230,9 @@ func TestHintsAreWhatWasTyped(t *testing.T) {
 	}
 }
 
-// TestCommandsOfALongListEndAsItDoes: where a check's list of broken tags is cut, every
-// check that it leads on to counts the same severities, and so ends with the same code.
-func TestCommandsOfALongListEndAsItDoes(t *testing.T) {
+// TestCommandsOfALongList: if a list of broken tags is cut, the suggested commands exit with
+// the same code.
+func TestCommandsOfALongList(t *testing.T) {
 	b := fixtures.New(1)
 	for i := range 15 {
 		m := b.Image("app", fmt.Sprintf("v%02d", i), fixtures.Image{})
@@ -247,7 +247,7 @@ func TestCommandsOfALongListEndAsItDoes(t *testing.T) {
 	}
 	for line := range strings.Lines(text) {
 		_, command, ok := strings.Cut(line, "regfsck check ")
-		if ok && !strings.HasPrefix(command, " ") { // as it does in the title
+		if ok && !strings.HasPrefix(command, " ") { // as in the title
 			if commands++; !strings.Contains(command, " --fail-on warning") {
 				t.Errorf("without --fail-on: %s", line)
 			}

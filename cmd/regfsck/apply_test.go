@@ -16,8 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestApplyAsAWholeDocument compares the documents of an apply and of its undo
-// with testdata.
+// TestApplyAsAWholeDocument compares the documents of an apply and its undo with testdata.
 func TestApplyAsAWholeDocument(t *testing.T) {
 	f := newFix(t, rotten())
 	for _, c := range []struct{ name, args string }{
@@ -32,7 +31,7 @@ func TestApplyAsAWholeDocument(t *testing.T) {
 		if run, ok := doc["run"].(string); !ok || !runIDs.MatchString(run) {
 			t.Errorf("the run is %v", doc["run"])
 		}
-		for _, varies := range []string{"run", "started", "finished", "seconds", "kept_bytes"} { // the last is in blocks of the disk
+		for _, varies := range []string{"run", "started", "finished", "seconds", "kept_bytes"} { // kept_bytes is in blocks of the disk
 			if _, ok := doc[varies]; !ok {
 				t.Errorf("%s: no %s", c.name, varies)
 			}
@@ -51,9 +50,9 @@ func TestApplyAsAWholeDocument(t *testing.T) {
 	}
 }
 
-// TestAnIncompleteScanWithNothingToDo: a fix that has nothing to do says all the
-// same that not all could be read.
-func TestAnIncompleteScanWithNothingToDo(t *testing.T) {
+// TestIncompleteScanWithoutSteps: a fix without steps still reports that something could not
+// be read.
+func TestIncompleteScanWithoutSteps(t *testing.T) {
 	for _, d := range fixtures.Damages() {
 		if d.Disk == nil || d.ID != "store-unreadable" {
 			continue
@@ -75,9 +74,9 @@ func TestAnIncompleteScanWithNothingToDo(t *testing.T) {
 	}
 }
 
-// TestFewBlobsOfWhichHalfAreLost: a small store that really lost half of its
-// blobs is refused, is told the flag that goes on, and goes on with it.
-func TestFewBlobsOfWhichHalfAreLost(t *testing.T) {
+// TestHalfOfFewBlobsLost: a small store that lost half of its blobs is refused, with the flag
+// that permits the change.
+func TestHalfOfFewBlobsLost(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{Layers: []int{10, 20}})
 	for _, lost := range m.Blobs[1:] {
@@ -137,8 +136,8 @@ func TestASavedPlanIsCarriedOut(t *testing.T) {
 	}
 }
 
-// A push of a manifest over an orphaned layer, between a plan and its apply,
-// makes the plan stale.
+// TestAStalePlanIsRefused: a push that needs an orphaned layer, between plan and apply, makes
+// the plan stale.
 func TestAStalePlanIsRefused(t *testing.T) {
 	b := small()
 	body := []byte("an old layer")
@@ -155,7 +154,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 	f.untouched(t, "stale", before)
 }
 
-func TestPlanFilesThatAreNone(t *testing.T) {
+func TestInvalidPlanFiles(t *testing.T) {
 	f := newFix(t, littered())
 	f.plan(t, "--save-plan", "DIR/p")
 	f.plan(t, "--report", "DIR/doc.json")
@@ -200,7 +199,7 @@ func TestPlanFilesThatAreNone(t *testing.T) {
 	}
 }
 
-// TestChoice looks at which steps a plan has under --only, --skip and --also.
+// TestChoice compares the steps of plans with --only, --skip and --also.
 func TestChoice(t *testing.T) {
 	f := newFix(t, damaged("blob-orphan", "layer-link-unreferenced", "tag-dangling", "repo-empty", "revision-link-missing"))
 	findings := func(flags ...string) string {
@@ -244,8 +243,8 @@ func TestChoice(t *testing.T) {
 	}
 }
 
-// TestCorruptBlobsAreMovedOnRequest: the bad bytes go, so that a push can bring
-// the good ones; what is damaged stays damaged until then.
+// TestCorruptBlobsAreMovedOnRequest: corrupt blobs are moved away, so that a push can write
+// them; the images remain broken.
 func TestCorruptBlobsAreMovedOnRequest(t *testing.T) {
 	f := newFix(t, damaged("blob-corrupt"))
 	if n := len(f.plan(t, "--verify", "all").Steps); n != 0 {
@@ -263,9 +262,8 @@ func TestCorruptBlobsAreMovedOnRequest(t *testing.T) {
 	}
 }
 
-// TestARunIsCancelledAtSafePoints ends a run's context at each moment at which
-// it asks for the time. Whatever was done until then, the next run ends where an
-// undisturbed one does.
+// TestARunIsCancelledAtSafePoints cancels a run at each time that it reads the clock. The
+// next run has the result of an uninterrupted one.
 func TestARunIsCancelledAtSafePoints(t *testing.T) {
 	f := newFix(t, damaged("blob-orphan", "revision-link-missing", "repo-empty"))
 	clean, clock := f.content(t), f.now
@@ -314,18 +312,17 @@ func TestARunIsCancelledAtSafePoints(t *testing.T) {
 	}
 }
 
-// What differs from run to run, and from disk to disk.
+// What varies between runs and disks.
 var (
 	durations = regexp.MustCompile(` +(\d+ ms|\d+\.\d s)\b`)
 	runIDs    = regexp.MustCompile(`\d{8}-\d{6}-[0-9a-f]{6}`)
 	space     = regexp.MustCompile(`[\d.]+ [KM]?i?B (are kept|kept)`)
 )
 
-// TestTextsAreAsRead compares what a dry run, an apply and an undo say with
-// testdata.
+// TestTextsAreAsRead compares the texts of a dry run, an apply and an undo with testdata.
 func TestTextsAreAsRead(t *testing.T) {
 	f := newFix(t, rotten())
-	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on its length
+	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on the path's length
 	if err := os.Rename(f.store, store); err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +355,7 @@ func TestPlanAsAWholeDocument(t *testing.T) {
 	sameText(t, filepath.Join("testdata", "fix", "plan.json"), string(all)+"\n")
 }
 
-// sameText compares with a golden file, or writes it.
+// sameText compares a text with a golden file, or writes it.
 func sameText(t *testing.T, name, got string) {
 	t.Helper()
 	if *update {

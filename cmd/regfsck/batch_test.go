@@ -20,19 +20,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// batchJob hashes objects as S3 does, and writes the report of it.
+// batchJob hashes objects and writes a report as S3 does.
 type batchJob struct {
 	images  *s3test.Bucket
 	created time.Time
-	// edit changes the rows about a key: bucket, key, version, status, HTTP status, error
-	// and message, and may have none or several.
+	// edit replaces the row of a key: bucket, key, version, status, HTTP status, error and
+	// message.
 	edit func(key string, row []string) [][]string
 
-	sums map[string][sha256.Size]byte // by ETag, of what was hashed before
+	sums map[string][sha256.Size]byte // of objects hashed before, by ETag
 }
 
-// run carries out the job of a manifest, and returns the files of its report, by their
-// paths in its directory.
+// run executes the job of a manifest, and returns the files of its report, by path.
 func (j *batchJob) run(t *testing.T, manifest string) map[string][]byte {
 	t.Helper()
 	text, err := os.ReadFile(manifest)
@@ -50,7 +49,7 @@ func (j *batchJob) run(t *testing.T, manifest string) map[string][]byte {
 	if j.sums == nil {
 		j.sums = map[string][sha256.Size]byte{}
 	}
-	var parts [2]bytes.Buffer // a report may have several files
+	var parts [2]bytes.Buffer // of a report with several files
 	for i, task := range tasks {
 		key, err := url.PathUnescape(task[1])
 		if err != nil {
@@ -86,8 +85,8 @@ func (j *batchJob) run(t *testing.T, manifest string) map[string][]byte {
 	return files
 }
 
-// TestBatchJob: a job of the cloud's own hashes the bucket of a real server, and its report
-// proves it without a blob downloaded, as far as it is to be believed.
+// TestBatchJob: the report of a batch job verifies the blobs of a bucket without downloads,
+// as far as it is valid.
 func TestBatchJob(t *testing.T) {
 	for name, opts := range map[string]s3test.Options{"versitygw": {}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) { batchOn(t, s3test.Start(t, opts)) })
@@ -150,7 +149,7 @@ func batchOn(t *testing.T, s *s3test.Server) {
 	job := func(edit func(key string, row []string) [][]string) *batchJob {
 		return &batchJob{images, started.Add(time.Hour), edit, sums}
 	}
-	about := func(change func(row []string) [][]string) *batchJob { // the layer's row
+	about := func(change func(row []string) [][]string) *batchJob { // edits the layer's row
 		return job(func(k string, row []string) [][]string {
 			if k == prefix+key {
 				return change(row)
@@ -171,7 +170,7 @@ func batchOn(t *testing.T, s *s3test.Server) {
 	}
 	early := job(nil)
 	early.created = started.Add(-time.Hour)
-	images.Put(t, prefix+key, file.Body) // the same bytes, and so the same ETag
+	images.Put(t, prefix+key, file.Body) // the same bytes and ETag
 	if p := verified(early, nil); p.Exit.Code != 8 || p.Proofs.Unproven.Blobs == 0 {
 		t.Errorf("written after the report was made: %+v", p)
 	}
@@ -269,9 +268,9 @@ func batchOn(t *testing.T, s *s3test.Server) {
 	}
 }
 
-// TestTheJobThatIsShown: what the help on scale tells AWS is JSON, and asks for what reports
-// are read for.
-func TestTheJobThatIsShown(t *testing.T) {
+// TestBatchJobOfTheHelp: the job in the help topic is JSON, and requests the reports that can
+// be read.
+func TestBatchJobOfTheHelp(t *testing.T) {
 	page, ok := help.Topic("scale")
 	if !ok {
 		t.Fatal("no topic")
@@ -301,8 +300,8 @@ func TestTheJobThatIsShown(t *testing.T) {
 	}
 }
 
-// TestBatchArguments: both are about stores in the cloud, and the list goes nowhere else
-// than where it may.
+// TestBatchArguments: the flags apply to buckets only, and the list isn't written into a
+// store.
 func TestBatchArguments(t *testing.T) {
 	f := newFake(t)
 	write(t, f.dir+"/manifest.json", "{}")

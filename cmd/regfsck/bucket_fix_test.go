@@ -20,13 +20,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// change is a fake whose STORE is a bucket that may be changed.
+// change returns a fake whose STORE is a bucket that may be changed.
 func change(t *testing.T, b *fixtures.Builder, status s3test.Status) (*fake, *s3test.Server, *s3test.Bucket) {
 	t.Helper()
 	return changeOn(t, b, status, s3test.Options{Versioning: true})
 }
 
-// changeOn is change with a server of one's choice.
+// changeOn is change with options of the server.
 func changeOn(t *testing.T, b *fixtures.Builder, status s3test.Status, opts s3test.Options) (*fake, *s3test.Server, *s3test.Bucket) {
 	t.Helper()
 	f, s := newFix(t, fixtures.New(1)), s3test.Start(t, opts)
@@ -43,7 +43,7 @@ func changeOn(t *testing.T, b *fixtures.Builder, status s3test.Status, opts s3te
 	return f, s, made
 }
 
-// objects are a bucket's, by key, but for the mark that names the state directories.
+// objects returns a bucket's objects by key, without the mark that names state directories.
 func objects(t *testing.T, b *s3test.Bucket) map[string][]byte {
 	t.Helper()
 	all := b.Contents(t, "")
@@ -65,8 +65,8 @@ func sameObjects(t *testing.T, what string, before, after map[string][]byte) {
 	}
 }
 
-// TestABucketIsFixedUndoneAndPurged: a dry run writes nothing; the plan is what
-// runs; undo gives back every object; purge leaves no version that a run hid.
+// TestABucketIsFixedUndoneAndPurged: a dry run writes nothing; the plan is what runs; undo
+// restores every object; purge deletes all versions that a run hid.
 func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
 	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
@@ -93,8 +93,7 @@ func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
 	}
 	sameObjects(t, "undone", before, objects(t, made))
 
-	// This server gives what comes back the time of that moment, and what is that
-	// young and broken may be a push.
+	// The server gives restored objects a new time; broken objects in grace may be a push.
 	f.now = func() time.Time { return time.Now().Add(2 * time.Minute) }
 	f.document(t, &a, "fix", "STORE", "--apply", "--yes", "--grace", "0s", "--uploads-older-than", "0s")
 	made.StartUpload(t, "some/path/docker/registry/v2/blobs/sha256/00/half", bytes.Repeat([]byte("x"), 5<<20), []byte("y"))
@@ -110,8 +109,7 @@ func TestABucketIsFixedUndoneAndPurged(t *testing.T) {
 	}
 }
 
-// hidden compares what a plan says of the bucket's noncurrent versions and
-// unfinished uploads with what is there.
+// hidden compares the plan's noncurrent versions and multipart uploads with the bucket.
 func (f *fake) hidden(t *testing.T, b *s3test.Bucket, parts int64) {
 	t.Helper()
 	var versions int
@@ -141,7 +139,7 @@ func (f *fake) hidden(t *testing.T, b *s3test.Bucket, parts int64) {
 	}
 }
 
-// TestWithoutVersions: nothing that could not be undone is done without a word.
+// TestWithoutVersions: a bucket without versions isn't changed unless that is permitted.
 func TestWithoutVersions(t *testing.T) {
 	for _, status := range []s3test.Status{"", s3test.Suspended} {
 		f, _, made := change(t, rotten(), status)
@@ -168,8 +166,8 @@ func TestWithoutVersions(t *testing.T) {
 	}
 }
 
-// TestALeaseIsBroken: while another run has the bucket nothing is changed, and the
-// lease of a run that is dead is given back only by its name.
+// TestALeaseIsBroken: while another run has the lease nothing is changed; the lease of a dead
+// run is removed only by its id.
 func TestALeaseIsBroken(t *testing.T) {
 	f, _, made := change(t, littered(), s3test.Enabled)
 	lease, _ := json.Marshal(map[string]any{"run": "20260101-000000-dead", "host": "elsewhere", "pid": 1, "expires": time.Now().Add(time.Hour), "seconds": 3600, "token": "t"})
@@ -201,8 +199,8 @@ func TestALeaseIsBroken(t *testing.T) {
 	}
 }
 
-// TestWhatABucketDenies is said once, with the permission that is missing.
-func TestWhatABucketDenies(t *testing.T) {
+// TestDeniedByABucket: a denied operation is reported once, with the missing permission.
+func TestDeniedByABucket(t *testing.T) {
 	b := littered()
 	for i := range 20 {
 		body := []byte(fmt.Sprint("nobody's ", i))
@@ -238,7 +236,7 @@ func TestWhatABucketDenies(t *testing.T) {
 		}
 		after := objects(t, made)
 		for key := range after {
-			if strings.Contains(key, "/.regfsck/") { // what may not be deleted stays
+			if strings.Contains(key, "/.regfsck/") { // objects that can't be deleted remain
 				delete(after, key)
 			}
 		}
@@ -246,7 +244,8 @@ func TestWhatABucketDenies(t *testing.T) {
 	}
 }
 
-// TestAStateDirectoryIsOfOneBucket: a journal of one bucket is never used on another.
+// TestAStateDirectoryIsOfOneBucket: the state directory of one bucket can't be used for
+// another.
 func TestAStateDirectoryIsOfOneBucket(t *testing.T) {
 	f, s, made := change(t, littered(), s3test.Enabled)
 	other := s.Make(t, "other")
@@ -270,8 +269,8 @@ func TestAStateDirectoryIsOfOneBucket(t *testing.T) {
 	}
 }
 
-// TestABucketWithoutVersionsIsRepaired: a plan that only writes where nothing stood
-// needs nothing kept, and is undone by removing what it wrote.
+// TestABucketWithoutVersionsIsRepaired: a plan that only writes new keys needs no versions;
+// its undo removes them.
 func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
 	for _, status := range []s3test.Status{"", s3test.Suspended} {
 		f, _, made := change(t, damaged("layer-link-missing"), status)
@@ -306,8 +305,8 @@ func TestABucketWithoutVersionsIsRepaired(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreSentences: whatever a server answers, what a refusal says stands
-// in one line, and each clause once.
+// TestRefusalsAreSentences: refusals are single lines without repeated clauses, whatever a
+// server answers.
 func TestRefusalsAreSentences(t *testing.T) {
 	for name, test := range map[string]struct {
 		status s3test.Status
@@ -344,10 +343,9 @@ func TestRefusalsAreSentences(t *testing.T) {
 	}
 }
 
-// TestABucketThatLocksWhatIsWritten: what a bucket's default retention would keep is
-// never written, and the refusal names the retention, offers nothing that would be
-// refused too, and works as printed.
-func TestABucketThatLocksWhatIsWritten(t *testing.T) {
+// TestRetentionLock: nothing is written that a bucket's default retention would lock; the
+// refusal names the retention, and its suggested command works.
+func TestRetentionLock(t *testing.T) {
 	f, s, made := change(t, littered(), s3test.Enabled)
 	made.SetRetention(t, "COMPLIANCE", 30)
 	before := made.Versions(t, "")
@@ -391,14 +389,13 @@ func TestABucketThatLocksWhatIsWritten(t *testing.T) {
 	}
 }
 
-// onRequest are the findings whose cure needs --also.
+// onRequest are the findings whose cure needs a request.
 var onRequest = []string{
 	"manifest-missing", "manifest-corrupt", "blob-corrupt", "tag-target-foreign", "tag-dangling", "index-child-missing", "tag-without-current", "signature-orphaned",
 }
 
-// TestPlansAreTheSameInABucket plans for each damage in a bucket, and in the directory
-// in which the server keeps it: the document and the plan file are the same, the
-// plan's id and all times among them.
+// TestPlansAreTheSameInABucket plans for each damage in a bucket, and in the directory of the
+// server: documents and plan files are equal, with the plan's id and all times.
 func TestPlansAreTheSameInABucket(t *testing.T) {
 	stores := map[string]*fixtures.Builder{"rotten": rotten()}
 	flags := map[string][]string{"rotten": {"--thorough"}} // a bucket's listing shows everything
@@ -451,9 +448,8 @@ func TestPlansAreTheSameInABucket(t *testing.T) {
 	}
 }
 
-// planOf makes a dry run and returns what it says, without what is about the
-// run and the place, and the lines of the plan that it saves but for the first
-// and the last: the steps.
+// planOf returns the document of a dry run without what varies, and the steps of its plan
+// file.
 func (f *fake) planOf(t *testing.T, flags ...string) (document map[string]any, lines []byte) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "plan")
@@ -472,9 +468,9 @@ func (f *fake) planOf(t *testing.T, flags ...string) (document map[string]any, l
 	return document, bytes.Join(all[1:len(all)-1], nil)
 }
 
-// A plan says that multipart uploads are given up only where it gives one up: a
-// removal leaves those that nobody named.
-func TestAPlanSaysWhichUploadsItGivesUp(t *testing.T) {
+// TestAbortsInAPlan: a plan mentions aborts of multipart uploads only if it has some; a
+// removal leaves others alone.
+func TestAbortsInAPlan(t *testing.T) {
 	b, _ := several()
 	f, _, made := change(t, b, s3test.Enabled)
 	made.StartUpload(t, "some/path/"+layout.BlobKey(layout.Sum([]byte("half"))), []byte("x"))
@@ -492,9 +488,9 @@ func TestAPlanSaysWhichUploadsItGivesUp(t *testing.T) {
 	}
 }
 
-// Markers that a console left go, and come back with an undo; and those of what
-// goes in the same run go with it.
-func TestMarkersOfABucketGo(t *testing.T) {
+// TestMarkersOfABucket: directory markers are removed and restored, also with the objects of
+// the same run.
+func TestMarkersOfABucket(t *testing.T) {
 	for _, status := range []s3test.Status{"", s3test.Enabled} {
 		b := fixtures.Standard()
 		f, _, made := change(t, b, status)
@@ -534,7 +530,7 @@ func TestMarkersOfABucketGo(t *testing.T) {
 		}
 		f.run(append([]string{"rm", "STORE", "twin", "--apply", "--yes"}, undo...)...)
 		for _, key := range made.Keys(t, "some/path/"+layout.RepositoryKey("twin")) {
-			if !strings.HasSuffix(key, "/twin/") { // which makes no repository appear
+			if !strings.HasSuffix(key, "/twin/") { // it doesn't list a repository
 				t.Errorf("%q: %s is left of twin: %s%s", status, key, f.out.String(), f.errs.String())
 			}
 		}

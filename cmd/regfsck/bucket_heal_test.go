@@ -10,9 +10,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestABucketIsHealed heals a store in a bucket, from a directory and from another bucket,
-// and a store in a directory from a bucket; what a dry run announces is what can be pulled
-// then, and an undo gives every object back.
+// TestABucketIsHealed heals a bucket from a directory and from another bucket, and a
+// directory from a bucket: the tags that the dry run announces can be pulled, and an undo
+// restores every object.
 func TestABucketIsHealed(t *testing.T) {
 	b := fixtures.Standard()
 	damaged := b.Clone(3)

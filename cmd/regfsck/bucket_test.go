@@ -20,7 +20,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// bucketed is a fake whose STORE is a bucket of a real server.
+// bucketed returns a fake whose STORE is a bucket of a real server.
 func bucketed(t *testing.T) (*fake, *s3test.Server) {
 	t.Helper()
 	f, s := newWhole(t, fixtures.New(1)), s3test.Start(t, s3test.Options{})
@@ -28,7 +28,7 @@ func bucketed(t *testing.T) (*fake, *s3test.Server) {
 	return f, s
 }
 
-// credentials has the default chain find the server's keys, and no other server.
+// credentials sets the environment to the server's keys.
 func credentials(t *testing.T, s *s3test.Server) {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKey)
@@ -39,7 +39,7 @@ func credentials(t *testing.T, s *s3test.Server) {
 	}
 }
 
-// filesOf are a builder's files without its empty directories, which no bucket has.
+// filesOf returns a builder's files without empty directories, which buckets don't have.
 func filesOf(b *fixtures.Builder) *fixtures.Memory {
 	m := &fixtures.Memory{}
 	for _, key := range b.Keys() {
@@ -49,15 +49,14 @@ func filesOf(b *fixtures.Builder) *fixtures.Memory {
 	return m
 }
 
-// TestEachDamageInABucket compares all that a check says of each damage in a
-// bucket with what one of the same files says: in the bucket's root and below a
-// path, by address and by configuration.
+// TestEachDamageInABucket compares checks of each damage in a bucket with those in memory: in
+// the bucket's root and below a path, by address and by configuration.
 func TestEachDamageInABucket(t *testing.T) {
 	f, s := bucketed(t)
 	for n, d := range append(healthy(), fixtures.Damages()...) {
 		b := fixtures.Standard()
 		d.Apply(b)
-		if d.Disk != nil || slices.ContainsFunc(b.Keys(), unprintable) { // the server writes other names then
+		if d.Disk != nil || slices.ContainsFunc(b.Keys(), unprintable) { // the server changes such names
 			continue
 		}
 		root := []string{"", "some/path/"}[n%2]
@@ -80,7 +79,7 @@ func TestEachDamageInABucket(t *testing.T) {
 
 func unprintable(key string) bool { return strings.ContainsFunc(key, unicode.IsControl) }
 
-// bucketConfig writes the configuration of a registry in the bucket.
+// bucketConfig writes a registry's configuration for the bucket.
 func bucketConfig(t *testing.T, s *s3test.Server, name, root string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.yml")
@@ -92,8 +91,8 @@ func bucketConfig(t *testing.T, s *s3test.Server, name, root string) string {
 	return path
 }
 
-// What a check of a bucket costs: pages, manifests, and nothing for a link.
-func TestACheckOfABucketAsksForLittle(t *testing.T) {
+// TestRequestsOfACheck: a check of a bucket lists pages and reads manifests, and no links.
+func TestRequestsOfACheck(t *testing.T) {
 	f, s := bucketed(t)
 	b := fixtures.Tree(fixtures.TreeSpec{Seed: 3, Repositories: 20, Images: 60})
 	s.Make(t, "registry").Fill(t, s3test.From(b.Into, ""))
@@ -108,7 +107,7 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 	if got, most := proxy.Total(), (pages+a.Totals.Revisions)*11/10+300; got > most {
 		t.Errorf("%d requests, at most %d: %v", got, most, counts)
 	}
-	// A HEAD that finds nothing is confirmed by a GET, since it can't say what is missing.
+	// After a HEAD with 404, a GET shows what is missing.
 	if gets, heads := counts[s3test.GetObject], counts[s3test.HeadObject]; gets > a.Totals.Revisions+heads {
 		t.Errorf("%d gets for %d manifests, %d heads", gets, a.Totals.Revisions, heads)
 	}
@@ -119,8 +118,8 @@ func TestACheckOfABucketAsksForLittle(t *testing.T) {
 	}
 }
 
-// What goes wrong at a bucket is said in words that help, and nothing secret is.
-func TestBucketsThatCanNotBeChecked(t *testing.T) {
+// TestErrorsOfBuckets: errors of buckets are helpful, and have no secrets.
+func TestErrorsOfBuckets(t *testing.T) {
 	f, s := bucketed(t)
 	full := s.Make(t, "full")
 	full.Fill(t, s3test.From(fixtures.Standard().Into, ""))
@@ -150,9 +149,9 @@ func TestBucketsThatCanNotBeChecked(t *testing.T) {
 	}
 }
 
-// A server that gives up in the middle makes the check incomplete, whatever it is
-// asked for, and is never taken for an absence.
-func TestABucketThatFailsInTheMiddle(t *testing.T) {
+// TestABucketThatFails: errors of a server make a check incomplete, and are never taken for
+// missing objects.
+func TestABucketThatFails(t *testing.T) {
 	f, s := bucketed(t)
 	s.Make(t, "registry").Fill(t, s3test.From(fixtures.Standard().Into, ""))
 	f.store = "s3://registry"
@@ -179,8 +178,8 @@ func TestABucketThatFailsInTheMiddle(t *testing.T) {
 	}
 }
 
-// An upload that nobody finished is found, where uploads may be listed; where not,
-// that is said, and the check is whole all the same.
+// TestMultipartUploadsOfABucket: unfinished uploads are found; if they may not be listed, a
+// note says so, and the check is complete.
 func TestMultipartUploadsOfABucket(t *testing.T) {
 	f, s := bucketed(t)
 	made := s.Make(t, "registry")
@@ -213,12 +212,12 @@ func TestMultipartUploadsOfABucket(t *testing.T) {
 	}
 }
 
-// of reports whether a request is about what stands below a directory.
+// of reports whether a request is about a key below a directory.
 func of(dir string) func(*s3test.Request) bool {
 	return func(r *s3test.Request) bool { return strings.Contains(r.Key+r.Query.Get("prefix"), dir) }
 }
 
-// A server that isn't there is no mistake of the arguments, and nobody waits for it.
+// TestAServerThatIsNotThere: an unreachable server is not a misuse, and isn't waited for.
 func TestAServerThatIsNotThere(t *testing.T) {
 	f, _ := bucketed(t)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -235,8 +234,8 @@ func TestAServerThatIsNotThere(t *testing.T) {
 	}
 }
 
-// Where the requester pays, every request says so: those of a whole fix, too.
-func TestARequesterPays(t *testing.T) {
+// TestRequesterPays: each request has the header, also in a fix.
+func TestRequesterPays(t *testing.T) {
 	f, s, _ := change(t, rotten(), s3test.Enabled)
 	proxy := s3test.Front(t, s, s3test.Settings{})
 	proxy.Inject(s3test.Fault{Do: s3test.RequesterPays()})
@@ -254,8 +253,8 @@ func TestARequesterPays(t *testing.T) {
 	}
 }
 
-// What is waited for is said, though no progress is shown.
-func TestWaitingIsSaid(t *testing.T) {
+// TestWaitingIsReported: waiting is reported even without progress.
+func TestWaitingIsReported(t *testing.T) {
 	f, s, _ := change(t, rotten(), "")
 	proxy := s3test.Front(t, s, s3test.Settings{})
 	proxy.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Times: 2, Do: s3test.SlowDown()})
@@ -266,10 +265,9 @@ func TestWaitingIsSaid(t *testing.T) {
 	}
 }
 
-// TestABucketBehindACertificateOfItsOwn: an unknown one is refused in words that
-// help, and is trusted by a flag, by the surroundings, or by the registry's
-// configuration.
-func TestABucketBehindACertificateOfItsOwn(t *testing.T) {
+// TestCertificates: an unknown certificate is refused with a hint; a flag, the environment or
+// the registry's configuration can trust it.
+func TestCertificates(t *testing.T) {
 	f, s, made := change(t, littered(), s3test.Enabled)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "")
 	proxy := s3test.Front(t, s, s3test.Settings{TLS: true})
@@ -302,7 +300,7 @@ func TestABucketBehindACertificateOfItsOwn(t *testing.T) {
 	sees("AWS_CA_BUNDLE", "STORE", "--s3-endpoint", proxy.Endpoint)
 }
 
-// TestALifecycleRule: until when a run can be undone is said where a rule ends it.
+// TestALifecycleRule: if a lifecycle rule ends the undo of a run, the report has the date.
 func TestALifecycleRule(t *testing.T) {
 	f, s, _ := change(t, littered(), s3test.Enabled)
 	proxy := s3test.Front(t, s, s3test.Settings{})
@@ -320,8 +318,8 @@ func TestALifecycleRule(t *testing.T) {
 	}
 }
 
-// TestCommandsForABucketCanBePasted: what is to be run next reaches the same bucket.
-func TestCommandsForABucketCanBePasted(t *testing.T) {
+// TestCommandsForABucket: suggested commands open the same bucket.
+func TestCommandsForABucket(t *testing.T) {
 	f, s, _ := change(t, littered(), s3test.Enabled)
 	t.Setenv("AWS_ENDPOINT_URL_S3", "")
 	at := "--s3-endpoint " + s.Endpoint
@@ -343,9 +341,8 @@ func TestCommandsForABucketCanBePasted(t *testing.T) {
 	}
 }
 
-// Objects in an archive class make images unpullable, whether the listing, the
-// cache or a read tells of them; restored ones don't, nor does a class that is read
-// at once.
+// TestArchivedObjectsOfABucket: archived objects make images unpullable, whether the listing,
+// the cache or a read shows it; restored ones don't, nor does a class with instant retrieval.
 func TestArchivedObjectsOfABucket(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Tagged("windows", "ltsc")
@@ -402,10 +399,9 @@ func TestArchivedObjectsOfABucket(t *testing.T) {
 	}
 }
 
-// TestAListingThatIsStale: what a run removed isn't counted again at each check
-// while the bucket still lists it, and a fix has nothing to do; what stands there
-// again is.
-func TestAListingThatIsStale(t *testing.T) {
+// TestAStaleListing: keys that a run removed aren't counted again while the listing still has
+// them; keys that were written again are.
+func TestAStaleListing(t *testing.T) {
 	b := damaged("layer-link-unreferenced", "blob-orphan")
 	var body []byte
 	for i := range 3 {
@@ -451,10 +447,9 @@ func TestAListingThatIsStale(t *testing.T) {
 	}
 }
 
-// TestALifecycleRuleIsAWarning: a rule by which the bucket removes what the registry
-// needs is a finding of check, and said in the plan of fix; it refuses nothing. One
-// that touches nothing of the registry's is none, and one that may not be known is a
-// note.
+// TestALifecycleRuleIsAWarning: a rule that removes objects of the registry is a finding of
+// check and in the plan of a fix; it refuses nothing. Rules for other keys are no findings;
+// rules that may not be read are a note.
 func TestALifecycleRuleIsAWarning(t *testing.T) {
 	f, s, _ := change(t, littered(), s3test.Enabled)
 	proxy := s3test.Front(t, s, s3test.Settings{})

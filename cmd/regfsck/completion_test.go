@@ -12,12 +12,12 @@ import (
 	"regfsck/cmd/regfsck/completion"
 )
 
-// What may stand at the cursor, of each kind that is completed.
+// TestCandidates compares the completions of each kind.
 func TestCandidates(t *testing.T) {
 	f := newFake(t)
 	for _, c := range []struct {
-		words []string // the last is the one at the cursor
-		want  string   // what may stand there, in order; "…" for more of them
+		words []string // the last one is at the cursor
+		want  string   // completions in order; "…" for more
 		files bool
 	}{
 		{nil, "check fix rm …", false},
@@ -71,15 +71,15 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// Each shell, on a terminal, completes a command, a finding, a value after an equals sign
-// and a list, and runs what stands there then.
+// TestShellsComplete completes, in each shell on a terminal, a command, a finding, a value
+// after an equals sign and a list, and runs the command line.
 func TestShellsComplete(t *testing.T) {
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", filepath.Join(dir, "real"), ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	// It completes as the program does, and tells what it was to run.
+	// It completes as the program does, and prints the command line to run.
 	write(t, dir+"/regfsck", "#!/bin/sh\ncase $1 in __complete|completion) exec "+dir+"/real \"$@\" ;; esac\necho \"RAN: $*.\"\n")
 	if err := os.Chmod(dir+"/regfsck", 0o755); err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestShellsComplete(t *testing.T) {
 				"check --verb\x15regfsck help recip\t": "RAN: help recipes.",
 			} {
 				io.WriteString(in, "regfsck "+typed+"\n")
-				if got := strings.Replace(until("RAN: "), "/.", ".", 1); got != want { // of a directory zsh takes the slash away again
+				if got := strings.Replace(until("RAN: "), "/.", ".", 1); got != want { // zsh removes the slash after a directory
 					t.Errorf("%q: %q, want %q", typed, got, want)
 				}
 			}

@@ -24,14 +24,14 @@ import (
 
 var update = flag.Bool("update", false, "write the documents of checks to testdata instead of comparing them")
 
-// golden is one check and the whole document that it gave.
+// golden is a check and its document.
 type golden struct {
 	Damage   string         `json:"damage"`
 	Flags    []string       `json:"flags"`
 	Document map[string]any `json:"document"`
 }
 
-// healthy are checks of a store without damage, by the flags they need.
+// healthy returns stores without damage, with the flags that they need.
 func healthy() (all []fixtures.Damage) {
 	nothing := func(*fixtures.Builder) []fixtures.Found { return nil }
 	return []fixtures.Damage{
@@ -40,8 +40,8 @@ func healthy() (all []fixtures.Damage) {
 	}
 }
 
-// TestEachDamageAsAWholeDocument compares all that a check says of each damage
-// with testdata, and with what a check of the same store in memory says.
+// TestEachDamageAsAWholeDocument compares the document of each damage with testdata, and with
+// a check of the same store in memory.
 func TestEachDamageAsAWholeDocument(t *testing.T) {
 	files := map[string][]golden{}
 	f := newWhole(t, fixtures.New(1))
@@ -75,8 +75,7 @@ func TestEachDamageAsAWholeDocument(t *testing.T) {
 	}
 }
 
-// lasting returns the document on stdout, without what differs from run to run
-// and from system to system.
+// lasting returns the document on stdout without what varies between runs and systems.
 func lasting(t *testing.T, f *fake) map[string]any {
 	t.Helper()
 	var doc map[string]any
@@ -91,7 +90,7 @@ func lasting(t *testing.T, f *fake) map[string]any {
 	const varies = "varies"
 	doc["target"], doc["started"], doc["finished"] = "STORE", varies, varies
 	doc["tool"].(map[string]any)["version"] = varies
-	delete(doc, "again") // it names the directory of the test
+	delete(doc, "again") // it has the test's directory
 	cost := doc["cost"].(map[string]any)
 	for _, name := range []string{"seconds", "requests", "calls", "bytes_read"} {
 		cost[name] = varies
@@ -102,7 +101,7 @@ func lasting(t *testing.T, f *fake) map[string]any {
 	return doc
 }
 
-// compare compares checks with the golden file, or writes it.
+// compare compares checks with a golden file, or writes it.
 func compare(t *testing.T, name string, checks []golden) {
 	t.Helper()
 	var b bytes.Buffer
@@ -134,9 +133,8 @@ func compare(t *testing.T, name string, checks []golden) {
 	}
 }
 
-// sameInMemory checks the same store in memory and compares what is judged, to
-// the byte. A memory can't hold a symbolic link: it refuses the place instead,
-// and then the words for it differ.
+// sameInMemory checks the same store in memory and compares the findings. Memory has no
+// symbolic links: details about them differ.
 func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o check.Options, document []byte) {
 	t.Helper()
 	var r backend.Reader = b.Memory()
@@ -154,7 +152,7 @@ func sameInMemory(t *testing.T, d fixtures.Damage, b *fixtures.Builder, o check.
 	sameIn(t, d, r, o, document)
 }
 
-// sameIn checks another store and compares what is judged with a document.
+// sameIn checks another store and compares the findings with a document.
 func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, document []byte) {
 	t.Helper()
 	result, _, err := check.Store(context.Background(), r, o)
@@ -184,15 +182,14 @@ func sameIn(t *testing.T, d fixtures.Damage, r backend.Reader, o check.Options, 
 	}
 }
 
-// rotten returns a store with something of everything that a check might be
-// tempted to put right.
+// rotten returns a store with objects that a check could change by mistake.
 func rotten() *fixtures.Builder {
 	return damaged("blob-missing", "manifest-corrupt", "link-invalid", "tag-dangling", "tag-without-current",
 		"foreign-file", "name-invalid", "blob-orphan", "repo-empty", "upload-stale", "tmp-stale", "folder-empty", "signature-legacy")
 }
 
-// TestCheckNeverWrites compares bytes, modes and times of all files and directories
-// before and after checks under all combinations of flags.
+// TestCheckNeverWrites compares bytes, modes and times of all files and directories before
+// and after checks with all combinations of flags.
 func TestCheckNeverWrites(t *testing.T) {
 	f := newWhole(t, rotten())
 	moved := filepath.Join(f.aside(t), "moved")
@@ -241,9 +238,8 @@ func TestCheckNeverWrites(t *testing.T) {
 	}
 }
 
-// TestHalfTheReadsFail checks a store on a dying disk: everything that could
-// not be read is named, or a directory above it is, and what is said besides is
-// what a check of the whole disk says, too.
+// TestHalfTheReadsFail checks a store with read errors: each unreadable key, or a directory
+// above it, is reported, and the other findings are those of the whole store.
 func TestHalfTheReadsFail(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
 	for name, b := range map[string]*fixtures.Builder{"healthy": fixtures.Standard(), "rotten": rotten()} {
@@ -298,7 +294,7 @@ func TestHalfTheReadsFail(t *testing.T) {
 	}
 }
 
-// covered reports whether key or a directory above it is among the named.
+// covered reports whether named has key or a directory above it.
 func covered(named map[string]bool, key string) bool {
 	for ; key != "."; key = path.Dir(key) {
 		if named[key] {

@@ -19,9 +19,8 @@ import (
 	"regfsck/cmd/regfsck/registry"
 )
 
-// deployed is what the units and manifests of cmd/dist run: the arguments of the program
-// in their order, each with the name of its container, and the configurations that they
-// bring.
+// deployed is what a unit or manifest of cmd/dist runs: the program's arguments in order,
+// with the container's name, and the configurations.
 type deployed struct {
 	steps   []step
 	configs []string
@@ -32,7 +31,7 @@ type step struct {
 	args []string
 }
 
-// readManifest finds in a manifest of Kubernetes what runs the program.
+// readManifest returns what a manifest for Kubernetes runs.
 func readManifest(t *testing.T, name string) (d deployed) {
 	t.Helper()
 	body, err := os.ReadFile(filepath.Join("../dist/kubernetes", name))
@@ -67,7 +66,7 @@ func readManifest(t *testing.T, name string) (d deployed) {
 	}
 }
 
-// here puts the places of a test where those of a machine are.
+// here replaces the paths of a machine by those of the test.
 func (f *fake) here(text string) string {
 	return strings.NewReplacer("/var/lib/registry", f.store, "/etc/regfsck", f.dir, "/var/log/regfsck", f.dir, "${LOGS_DIRECTORY}", f.dir, "${STORE}", f.store).Replace(text)
 }
@@ -80,8 +79,8 @@ func (f *fake) step(s step) int {
 	return f.run(args...)
 }
 
-// TestNightlyChecks runs what the unit of systemd and the CronJob run, which leave their
-// reports and change nothing.
+// TestNightlyChecks runs the commands of the systemd unit and the CronJob: they write reports
+// and change nothing.
 func TestNightlyChecks(t *testing.T) {
 	unit, err := os.ReadFile("../dist/systemd/regfsck-check.service")
 	if err != nil {
@@ -106,8 +105,8 @@ func TestNightlyChecks(t *testing.T) {
 	}
 }
 
-// TestWindow runs the program's steps of the Job for the window: with a registry that is
-// read-only, with one that goes on taking pushes, and over damage.
+// TestWindow runs the program's steps of the maintenance Job: with a read-only registry, with
+// one that accepts pushes, and over damage.
 func TestWindow(t *testing.T) {
 	window := readManifest(t, "window.yaml")
 	if len(window.steps) != 4 || len(window.configs) != 1 {

@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Two reports of a store are compared: one before and one after a tag broke.
+// TestReportsAreCompared compares reports before and after a tag broke.
 func TestReportsAreCompared(t *testing.T) {
 	b := fixtures.Standard()
 	f := newWhole(t, b)
@@ -45,9 +45,9 @@ func TestReportsAreCompared(t *testing.T) {
 	}
 }
 
-// What the new check didn't look for isn't called gone, and its tags aren't called
-// whole.
-func TestWhatWasNotLookedForIsNotCalledGone(t *testing.T) {
+// TestNotLookedForIsNotGone: findings that the new check didn't look for aren't gone, and
+// their tags aren't healed.
+func TestNotLookedForIsNotGone(t *testing.T) {
 	b := fixtures.Standard()
 	f := newWhole(t, b)
 	for _, key := range b.Keys() {
@@ -57,7 +57,7 @@ func TestWhatWasNotLookedForIsNotCalledGone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(body) > 0 && body[0] != '{' { // no manifest or config
+			if len(body) > 0 && body[0] != '{' { // neither manifest nor config
 				body[0]++
 				if err := os.WriteFile(path, body, 0o600); err != nil {
 					t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// smallDisk mounts a small filesystem where the store is to stand. It reports
-// false where the test may not.
+// smallDisk mounts a small filesystem at the store's path. It returns false if that isn't
+// permitted.
 func (f *fake) smallDisk(t *testing.T) bool {
 	t.Helper()
 	f.store = filepath.Join(filepath.Dir(f.store), "small")
@@ -39,7 +39,7 @@ func (f *fake) smallDisk(t *testing.T) bool {
 	return true
 }
 
-// fill leaves nothing of the filesystem on which the store stands.
+// fill fills the store's filesystem.
 func (f *fake) fill(t *testing.T) {
 	t.Helper()
 	file, err := os.OpenFile(filepath.Join(f.store, "ballast"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -54,9 +54,8 @@ func (f *fake) fill(t *testing.T) {
 	}
 }
 
-// TestAFullDisk: on a disk without a byte left a run that is to keep what goes
-// changes nothing; one that keeps nothing, with its journal elsewhere, frees
-// what can be freed. What it had to leave, the next run does.
+// TestAFullDisk: on a full disk a run with a quarantine changes nothing; one without it, with
+// its journal elsewhere, frees space. The next run does the rest.
 func TestAFullDisk(t *testing.T) {
 	f := newFix(t, littered())
 	if !f.smallDisk(t) {
@@ -88,7 +87,7 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-// spaces is the part of a document that says how full the disk is.
+// spaces is the part of a document about the filesystem.
 type spaces struct {
 	Kept int64 `json:"kept_bytes"`
 	Runs []struct {
@@ -100,10 +99,10 @@ type spaces struct {
 	}
 }
 
-// TestTheDiskIsMeasured compares what an apply and a purge say of the disk with the disk
-// itself: before, after, and what was to be expected of the purge. A run without an undo
-// expects nothing of one, and the saved report shows the same.
-func TestTheDiskIsMeasured(t *testing.T) {
+// TestDiskUsageIsMeasured compares the reports of an apply and a purge with the filesystem:
+// before, after, and expected after a purge. A run without undo expects nothing of a purge;
+// the saved report shows the same.
+func TestDiskUsageIsMeasured(t *testing.T) {
 	b := small()
 	body := bytes.Repeat([]byte("nobody's"), 1<<17)
 	b.Put(layout.BlobKey(layout.Sum(body)), body)
@@ -152,7 +151,7 @@ func TestTheDiskIsMeasured(t *testing.T) {
 	}
 }
 
-// A store that doesn't stand on this machine has no disk of it.
+// TestABucketHasNoDisk: a report of a bucket has no filesystem.
 func TestABucketHasNoDisk(t *testing.T) {
 	f, _, _ := change(t, littered(), s3test.Enabled)
 	f.disk = func(string) (disk.Space, error) { return disk.Space{Used: 1, Free: 1}, nil }
@@ -164,8 +163,8 @@ func TestABucketHasNoDisk(t *testing.T) {
 	}
 }
 
-// A state directory on another filesystem can keep nothing: a rename doesn't lead
-// there.
+// TestNoUndoIsRefused: a state directory on another filesystem can't be a quarantine, since
+// files can't be renamed to it.
 func TestNoUndoIsRefused(t *testing.T) {
 	f := newFix(t, littered())
 	before := snapshot(t, f.store)
@@ -190,8 +189,8 @@ func TestNoUndoIsRefused(t *testing.T) {
 	}
 }
 
-// filled adds up the bytes of all files of the store, and what they take of the
-// disk, but for the state directory.
+// filled returns the bytes of all files of the store, and their bytes on disk, without the
+// state directory.
 func (f *fake) filled(t *testing.T) (bytes, onDisk int64) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(f.store, "docker"), func(_ string, e fs.DirEntry, err error) error {
@@ -212,8 +211,8 @@ func (f *fake) filled(t *testing.T) (bytes, onDisk int64) {
 	return bytes, onDisk
 }
 
-// TestPruneFreesWhatItAnnounces compares with the files themselves: the plan counts
-// bytes, and the run what the disk has more.
+// TestPruneFreesWhatItAnnounces compares the plan's bytes with the files, and the run's with
+// the filesystem.
 func TestPruneFreesWhatItAnnounces(t *testing.T) {
 	for _, flags := range [][]string{{"--keep-last", "1"}, {"--keep-last", "2", "--repo", "other"}, {"--keep-last", "1", "--may-remove", "latest"}} {
 		b, _ := aged()

@@ -15,7 +15,7 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// memoryDriver keeps one store, in memory. It is all that a new kind of storage needs.
+// memoryDriver returns a driver with one store in memory.
 func memoryDriver(store *fixtures.Memory) backend.Driver {
 	traits := backend.Traits{Noun: "memory", RequestsCost: true}
 	find := func(name string, v backend.Values) (backend.Location, error) {
@@ -69,8 +69,8 @@ type openMemory struct{ *fixtures.Memory }
 
 func (openMemory) Close() error { return nil }
 
-// TestADriverIsOneLine adds a kind of storage by one line: it is checked as a
-// directory is, by its address and by a configuration, and its options are flags.
+// TestADriverIsOneLine adds a driver: its store is checked as a directory is, by address and
+// by configuration, and its options are flags.
 func TestADriverIsOneLine(t *testing.T) {
 	b := fixtures.Standard()
 	at := slices.IndexFunc(b.Keys(), func(key string) bool { return strings.HasSuffix(key, "/data") })

@@ -17,7 +17,7 @@ import (
 	"regfsck/graph/check"
 )
 
-// TestExport writes tables, says which, and changes nothing of the store.
+// TestExport: an export writes tables, lists them, and changes nothing in the store.
 func TestExport(t *testing.T) {
 	f := newWhole(t, rotten())
 	before := snapshot(t, f.store)
@@ -38,8 +38,8 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// TestExportRefuses holds that a place is refused where tables may not be written, before
-// the store is read, and that nothing is left of an export that failed.
+// TestExportRefuses: an invalid directory is refused before the store is read, and a failed
+// export leaves nothing.
 func TestExportRefuses(t *testing.T) {
 	f := newWhole(t, fixtures.Standard())
 	write(t, f.dir+"/full/mine", "")
@@ -75,8 +75,8 @@ func TestExportRefuses(t *testing.T) {
 	}
 }
 
-// TestExportOfWhatIsUnread holds that an export says so where something could not be read.
-func TestExportOfWhatIsUnread(t *testing.T) {
+// TestIncompleteExport: an export reports what could not be read.
+func TestIncompleteExport(t *testing.T) {
 	f := newWhole(t, fixtures.Standard())
 	if err := fixtures.Damages()[0].Disk(f.store, f.aside(t)); err != nil {
 		t.Fatal(err)

@@ -19,8 +19,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// newFix returns a world in which changes can be made: its clock is a year
-// ahead of the disk's, and no registry answers anywhere.
+// newFix returns a world for changes: its clock is a year ahead, and no registry answers.
 func newFix(t *testing.T, b *fixtures.Builder) *fake {
 	t.Helper()
 	f := newWhole(t, b)
@@ -42,7 +41,7 @@ func littered() *fixtures.Builder {
 	return b
 }
 
-// planned is the part of a plan's document that tests look into.
+// planned is a part of the document of a plan.
 type planned struct {
 	Schema   string
 	Plan     string
@@ -62,7 +61,7 @@ type planStep struct {
 	Size                   int64
 }
 
-// applied is the same of a run's.
+// applied is a part of the document of a run.
 type applied struct {
 	Schema, Run, Plan string
 	Totals            struct{ Done, Skipped, Failed int }
@@ -72,8 +71,8 @@ type applied struct {
 	Exit              struct{ Code int }
 }
 
-// document runs a command with --json, decodes what it says, and returns the
-// exit code, which it must say, too.
+// document runs a command with --json, decodes the document, and returns the exit code, which
+// must be in it.
 func (f *fake) document(t *testing.T, into any, args ...string) int {
 	t.Helper()
 	exit := f.run(append(args, "--json", "--no-progress")...)
@@ -93,8 +92,8 @@ func (f *fake) plan(t *testing.T, flags ...string) (p planned) {
 	return p
 }
 
-// content takes a picture of the store without what a run may leave: the state
-// directory, and the times of directories in which something came or went.
+// content returns a snapshot of the store without the state directory and the times of
+// changed directories.
 func (f *fake) content(t *testing.T) fixtures.Picture {
 	t.Helper()
 	p := snapshot(t, f.store)
@@ -109,7 +108,7 @@ func (f *fake) content(t *testing.T) fixtures.Picture {
 	return p
 }
 
-// untouched fails if the store isn't what it was.
+// untouched fails if the store has changed.
 func (f *fake) untouched(t *testing.T, what string, before fixtures.Picture) {
 	t.Helper()
 	if diff := before.Diff(f.content(t)); len(diff) > 0 {
@@ -117,8 +116,8 @@ func (f *fake) untouched(t *testing.T, what string, before fixtures.Picture) {
 	}
 }
 
-// TestDryRunNeverWrites compares bytes, modes and times of all before and after
-// dry runs under all combinations of flags.
+// TestDryRunNeverWrites compares bytes, modes and times before and after dry runs with all
+// combinations of flags.
 func TestDryRunNeverWrites(t *testing.T) {
 	f := newFix(t, rotten())
 	choices := [][]string{
@@ -145,12 +144,11 @@ func TestDryRunNeverWrites(t *testing.T) {
 	}
 }
 
-// TestEachDamageIsFixed carries out a fix of each damage: what needs no request
-// is cured, a check agrees with the exit code, a second fix has nothing to do,
-// and undo gives the store back as it was.
+// TestEachDamageIsFixed fixes each damage: all that needs no request is cured, a check has
+// the same exit code, a second fix has no steps, and undo restores the store.
 func TestEachDamageIsFixed(t *testing.T) {
 	all := append(healthy(), fixtures.Damages()...)
-	const groups = 4 // most of the time goes into waiting for the disk
+	const groups = 4 // most of the time is spent waiting for the disk
 	for group := range groups {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
@@ -175,8 +173,7 @@ func (f *fake) fixDamage(t *testing.T, d fixtures.Damage) {
 	f.fixOne(t, d.ID+"/"+d.Name, d.Disk != nil, flagsFor(d))
 }
 
-// fixOne fixes the store and undoes that; unread says that something in it
-// can't be read.
+// fixOne fixes the store and undoes it; unread means that something can't be read.
 func (f *fake) fixOne(t *testing.T, name string, unread bool, flags []string) {
 	t.Helper()
 	before := f.content(t)
@@ -293,8 +290,8 @@ func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 	}
 }
 
-// TestGroupsOfFindings: --only and --skip take groups, which come to the same as all ids
-// in them, and a saved plan names these; --also takes none.
+// TestGroupsOfFindings: --only and --skip accept groups, which stand for their ids, and a
+// saved plan has the ids; --also refuses groups.
 func TestGroupsOfFindings(t *testing.T) {
 	f := newFix(t, rotten())
 	keys := func(flags ...string) (all []string) {

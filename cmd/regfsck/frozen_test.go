@@ -20,13 +20,12 @@ import (
 	"regfsck/walker/layout"
 )
 
-// frozenStores is how many stores of chance are asked.
+// frozenStores is the number of random stores.
 const frozenStores = 40
 
-// TestNothingIsSaidOtherwise holds the hashes of what check, fix, rm, prune, ls and
-// why say, as JSON, of the standard store with each damage and of stores of chance. A
-// change of what is built inside leaves them as they are. One that is meant to change
-// an answer writes them anew with -update, and its commit says which and why.
+// TestNothingIsSaidOtherwise compares hashes of the JSON of check, fix, rm, prune, ls and why
+// with testdata, for the standard store with each damage and random stores. A change that is
+// meant to change the output writes new hashes with -update, and its commit says why.
 func TestNothingIsSaidOtherwise(t *testing.T) {
 	said := &sayings{fake: newWhole(t, fixtures.Standard()), hash: map[string][]byte{}}
 	said.all(t, "standard", fixtures.Standard())
@@ -48,16 +47,16 @@ func TestNothingIsSaidOtherwise(t *testing.T) {
 	sameText(t, filepath.Join("testdata", "frozen.txt"), lines.String())
 }
 
-// sayings are the hashes of all that was said, by group of stores and command.
+// sayings are hashes of output, by group of stores and command.
 type sayings struct {
 	*fake
 	hash map[string][]byte
 }
 
-// all asks every command about a store.
+// all runs every command on a store.
 func (s *sayings) all(t *testing.T, group string, b *fixtures.Builder) {
 	t.Helper()
-	memory := b.Memory() // the disk takes most of the time, and says the same
+	memory := b.Memory() // in memory, since the disk takes most of the time
 	s.check = func(ctx context.Context, _ backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 		return check.Store(ctx, memory, o)
 	}
@@ -86,8 +85,7 @@ func (s *sayings) all(t *testing.T, group string, b *fixtures.Builder) {
 	}
 }
 
-// lasting is what was printed, without what differs each time. An error is kept as
-// it is.
+// lasting returns the output without what varies. Errors are kept.
 func (s *sayings) lasting(t *testing.T) string {
 	t.Helper()
 	if s.out.Len() == 0 {

@@ -13,8 +13,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Files that a wrong clock dated far ahead are newer than now: nothing of theirs is
-// removed, whatever their year, and prune says why a tag of such a date stays.
+// TestFilesDatedAhead: files with a time far in the future are newer than now: nothing of
+// them is removed, whatever the year, and prune says why such a tag is kept.
 func TestFilesDatedAhead(t *testing.T) {
 	b, _ := aged()
 	orphan := []byte("nobody's")
@@ -38,7 +38,7 @@ func TestFilesDatedAhead(t *testing.T) {
 		t.Fatalf("%q goes, and %s stays", p.going(), tag)
 	}
 	for _, year := range []int{2100, 2107, 2200, 2300, 2440} {
-		then := syscall.Timespec{Sec: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC).Unix()} // os.Chtimes can't hold it
+		then := syscall.Timespec{Sec: time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC).Unix()} // os.Chtimes doesn't support it
 		for _, key := range []string{key, layout.CurrentKey("other", "v0")} {
 			if err := syscall.UtimesNano(path(key), []syscall.Timespec{then, then}); err != nil {
 				t.Fatal(err)
