@@ -17,7 +17,7 @@ import (
 	"regfsck/graph/check"
 )
 
-// said is what a check says, but for what it cost.
+// said returns the result of a check without its cost.
 func (f *fake) said(t *testing.T, flags ...string) (all map[string]json.RawMessage, cached int) {
 	t.Helper()
 	f.judge(t, flags...)
@@ -35,7 +35,7 @@ func (f *fake) said(t *testing.T, flags ...string) (all map[string]json.RawMessa
 	return all, cost.Cached
 }
 
-// differ names the members in which two documents differ.
+// differ returns the members that differ between two documents.
 func differ(a, b map[string]json.RawMessage) (names []string) {
 	for name := range a {
 		if string(a[name]) != string(b[name]) {
@@ -45,7 +45,7 @@ func differ(a, b map[string]json.RawMessage) (names []string) {
 	return names
 }
 
-// fetched are the blobs that were asked for since the proxy forgot.
+// fetched returns the blobs that were requested since the proxy was reset.
 func fetched(p *s3test.Proxy) (keys []string) {
 	for _, r := range p.Requests(s3test.GetObject) {
 		if strings.Contains(r.Key, "/blobs/") {
@@ -56,7 +56,7 @@ func fetched(p *s3test.Proxy) (keys []string) {
 	return keys
 }
 
-// known is a bucket of 60 images behind a proxy, which was checked before.
+// known returns a bucket of 60 images behind a proxy, and its first check.
 func known(t *testing.T) (f *fake, b *fixtures.Builder, made *s3test.Bucket, p *s3test.Proxy, first map[string]json.RawMessage) {
 	t.Helper()
 	f, s := bucketed(t)
@@ -110,9 +110,9 @@ func TestTheNextCheckFetchesNoManifest(t *testing.T) {
 	}
 }
 
-// A manifest that was sound and is replaced by other bytes of its size is found,
-// and none is trusted whose ETag is anything but the MD5 of what was read before.
-func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
+// TestChangedManifestsAreFetched: a manifest replaced by bytes of the same size is fetched,
+// and so is one whose ETag isn't the MD5 of the cached bytes.
+func TestChangedManifestsAreFetched(t *testing.T) {
 	f, _, made, p, first := known(t)
 	p.Inject(s3test.Fault{Match: s3test.Of(s3test.ListObjectsV2), Do: s3test.ListETags(func(string, string) string { return strings.Repeat("5", 32) })})
 	second, cached := f.said(t, "--s3-endpoint", p.Endpoint)
@@ -138,7 +138,7 @@ func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
 	}
 	got := fetched(p)
 	others := slices.DeleteFunc(slices.Clone(got), func(key string) bool {
-		body, _ := made.Get(t, key) // what nothing needs without it may be a manifest, for all that is known
+		body, _ := made.Get(t, key) // an orphan without it may be a manifest
 		return key == victim || !strings.Contains(string(body), `"layers":`)
 	})
 	if len(got) < 2 || len(others) > 0 {
@@ -146,8 +146,9 @@ func TestWhatChangedInTheBucketIsFetched(t *testing.T) {
 	}
 }
 
-// A cache that can't be used, or that is full of rubbish, changes no finding.
-func TestABrokenCacheChangesNothing(t *testing.T) {
+// TestInvalidCacheChangesNothing: a cache that can't be used or is damaged changes no
+// finding.
+func TestInvalidCacheChangesNothing(t *testing.T) {
 	f, _, _, p, first := known(t)
 	dir := filepath.Join(f.cache, "regfsck", "manifests")
 	files, err := os.ReadDir(dir)

@@ -6,11 +6,11 @@ import (
 	"testing"
 )
 
-// TestAPasswordIsNeverRepeated: on the command line it is refused, elsewhere it is taken,
-// and nothing says it.
-func TestAPasswordIsNeverRepeated(t *testing.T) {
+// TestPasswords: a password on the command line is refused; elsewhere it is accepted, and
+// never printed.
+func TestPasswords(t *testing.T) {
 	f := newFix(t, littered())
-	address := "redis://:hunter2@127.0.0.1:1/0" // where nothing answers
+	address := "redis://:hunter2@127.0.0.1:1/0" // no server there
 	for _, c := range []struct {
 		args, variable string
 		exit           int
@@ -35,7 +35,7 @@ func TestAPasswordIsNeverRepeated(t *testing.T) {
 	}
 }
 
-func TestYesIsAsked(t *testing.T) {
+func TestConfirmation(t *testing.T) {
 	f := newFix(t, littered())
 	id, before := f.plan(t).Plan, f.content(t)
 	asked := func(typed string, args ...string) int {

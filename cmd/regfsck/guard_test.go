@@ -24,7 +24,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// many returns a store of which so many blobs are needed, and so many not.
+// many returns a store with so many needed blobs and orphans.
 func many(needed, spare int) *fixtures.Builder {
 	b := fixtures.New(3)
 	b.Image("app", "1", fixtures.Image{Layers: slices.Repeat([]int{4}, needed)})
@@ -40,25 +40,25 @@ func many(needed, spare int) *fixtures.Builder {
 	return b
 }
 
-// guard is a store and a change of it that must be refused.
+// guard is a change of a store that must be refused.
 type guard struct {
 	name  string
 	build func() *fixtures.Builder
-	world func(t *testing.T, f *fake) // makes the refusal's reason
+	world func(t *testing.T, f *fake) // makes the reason
 	args  string                      // besides fix STORE
 	want  string                      // in the reason
 	how   string                      // in the hint
-	goes  string                      // flags with which it isn't refused, "" for none
+	goes  string                      // flags that permit it, "" for none
 }
 
-// voidTagged is a store of which an empty repository goes, and no blob.
+// voidTagged returns a store of which only an empty repository is removed.
 func voidTagged() *fixtures.Builder {
 	b := small()
 	b.Mkdir(path.Dir(layout.TagKey("void", "any")))
 	return b
 }
 
-// config writes a registry's configuration for the store, with more behind it.
+// config writes a registry's configuration for the store, followed by more.
 func (f *fake) config(t *testing.T, more string) {
 	write(t, filepath.Join(f.dir, "config.yml"), "version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\n"+more)
 }
@@ -151,9 +151,8 @@ func guards() []guard {
 	}
 }
 
-// TestGuards shows that each guard refuses with 64, says how to go on, and
-// touches nothing; that a dry run says so beforehand; and that the flag it names
-// opens the way.
+// TestGuards: each guard refuses with exit code 64, says what to do, and changes nothing; a
+// dry run shows the same; and the flag in its hint permits the change.
 func TestGuards(t *testing.T) {
 	for _, g := range guards() {
 		t.Run(g.name, func(t *testing.T) {
@@ -192,8 +191,9 @@ func TestGuards(t *testing.T) {
 	}
 }
 
-// Where links are in a database no blob is called garbage, and check says why.
-func TestAConfiguredDatabaseMakesNothingGarbage(t *testing.T) {
+// TestADatabaseInTheConfiguration: if links are in a database, no blob is garbage, and check
+// says why.
+func TestADatabaseInTheConfiguration(t *testing.T) {
 	f := newFix(t, littered())
 	var r struct {
 		Counts map[string]struct{ Count int }
@@ -237,9 +237,9 @@ func TestAReadOnlyRegistryMayAnswer(t *testing.T) {
 	}
 }
 
-// What the registry at work says of itself counts, whatever its configuration says;
+// TestTheRegistryIsAsked: the answer of the running registry counts, not its configuration;
 // undo and purge ask it as fix does.
-func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
+func TestTheRegistryIsAsked(t *testing.T) {
 	f := newFix(t, littered())
 	said := registry.Absent
 	f.answers = func(context.Context, location.Server) registry.State { return said }
@@ -258,7 +258,7 @@ func TestTheRegistryIsAskedNotItsConfiguration(t *testing.T) {
 	for _, c := range []struct {
 		said   registry.State
 		config string
-		want   string // in the refusal, "" for none
+		want   string // the refusal, "" for none
 	}{
 		{registry.Writable, "config.yml", "localhost:5000 and takes pushes"},
 		{registry.Writable, "readonly.yml", "was started without that"},
@@ -330,7 +330,8 @@ func TestOneRunAtATime(t *testing.T) {
 	}
 }
 
-// An undo that was begun has to come to its end before anything else.
+// TestAnUnfinishedUndoIsFinishedFirst: nothing else may change the store before an undo is
+// complete.
 func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	f := newFix(t, littered())
 	before := f.content(t)
@@ -360,7 +361,7 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	}
 }
 
-func TestTheStateStandsElsewhere(t *testing.T) {
+func TestStateElsewhere(t *testing.T) {
 	f := newFix(t, littered())
 	before := f.content(t)
 	for _, args := range []string{

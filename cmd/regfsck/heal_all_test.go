@@ -10,10 +10,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestWhatNoTagNeedsIsHealedOnRequest: a fix copies what a tag needs, its referrers and a
-// shared blob included, and what else is lost only with --from-all. Until then nothing of
-// it is given up, whatever else is asked for.
-func TestWhatNoTagNeedsIsHealedOnRequest(t *testing.T) {
+// TestHealAll: a fix copies what a tag needs, with referrers and shared blobs, and other lost
+// blobs only with --from-all. Until then nothing is withdrawn for them.
+func TestHealAll(t *testing.T) {
 	b := fixtures.New(1)
 	tagged := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}})
 	sbom := b.Referrer(tagged, "application/vnd.example.sbom")
@@ -64,7 +63,7 @@ func TestWhatNoTagNeedsIsHealedOnRequest(t *testing.T) {
 		if got := healed(&some); !slices.Equal(got, needed) || some.Healing.Spare != len(more) {
 			t.Errorf("%v: %d more, of these a tag needs\n%v, and is given\n%v", extra, some.Healing.Spare, needed, got)
 		}
-		for _, step := range some.Steps { // the orphan goes, and nothing else
+		for _, step := range some.Steps { // only the orphan is removed
 			if step.From == "" && step.Key != layout.BlobKey(layout.Sum(orphan)) && step.Finding != "folder-empty" {
 				t.Errorf("%v: %+v", extra, step)
 			}
@@ -79,7 +78,7 @@ func TestWhatNoTagNeedsIsHealedOnRequest(t *testing.T) {
 		t.Error(f.out.String())
 	}
 
-	// A saved plan is carried out as it was made, and a second step heals the rest.
+	// A saved plan is carried out unchanged, and a second fix heals the rest.
 	plan := filepath.Join(f.dir, "all.plan")
 	f.run("fix", "STORE", "--from", "DIR/backup", "--from-all", "--save-plan", plan)
 	var done struct {

@@ -19,7 +19,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// healing is the part of a document that tells what sources have.
+// healing is the part of a document about sources.
 type healing struct {
 	Healing struct {
 		Sources []string
@@ -37,7 +37,7 @@ type healing struct {
 	Exit struct{ Code int }
 }
 
-// disaster deletes, empties and spoils a share of a store's blobs, manifests among them.
+// disaster deletes, empties and corrupts a share of a store's blobs, manifests among them.
 func disaster(b *fixtures.Builder, seed uint64, share float64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	for _, key := range b.Keys() {
@@ -60,7 +60,7 @@ func disaster(b *fixtures.Builder, seed uint64, share float64) {
 	}
 }
 
-// writeFlat writes the store's blobs as an OCI layout has them.
+// writeFlat writes the store's blobs as an OCI layout.
 func writeFlat(t *testing.T, b *fixtures.Builder, dir string, keep func(hex string) bool) {
 	t.Helper()
 	for _, key := range b.Keys() {
@@ -79,7 +79,7 @@ func writeFlat(t *testing.T, b *fixtures.Builder, dir string, keep func(hex stri
 	}
 }
 
-// broken are the tags that a check says can't be pulled.
+// broken returns the broken tags of a check.
 func (f *fake) broken(t *testing.T, flags ...string) (refs map[string]bool) {
 	t.Helper()
 	refs = map[string]bool{}
@@ -89,9 +89,9 @@ func (f *fake) broken(t *testing.T, flags ...string) (refs map[string]bool) {
 	return refs
 }
 
-// TestDrill deletes and spoils a share of all blobs at random, heals the store from
-// several kinds of sources, and looks whether the tags that can be pulled then are as many
-// as were announced; and that an undo gives everything back.
+// TestDrill deletes and corrupts a random share of all blobs and heals the store from several
+// kinds of sources. The number of tags that can be pulled must be the announced one, and an
+// undo restores the store.
 func TestDrill(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -166,8 +166,8 @@ func TestDrill(t *testing.T) {
 	}
 }
 
-// TestSourcesThatAreNone: what is named as a source and is none is refused, with a reason.
-func TestSourcesThatAreNone(t *testing.T) {
+// TestInvalidSources: invalid sources are refused with a reason.
+func TestInvalidSources(t *testing.T) {
 	f := newFix(t, small())
 	for _, dir := range []string{"empty", "docker/overlay2"} {
 		if err := os.MkdirAll(filepath.Join(f.dir, dir), 0o755); err != nil {
@@ -193,8 +193,8 @@ func TestSourcesThatAreNone(t *testing.T) {
 	}
 }
 
-// TestALyingSource: what a source gives is believed only if it hashes right. The next one
-// is asked, and where none has the right bytes that step fails and no other.
+// TestALyingSource: bytes of a source must hash to the digest. Otherwise the next source is
+// tried, and without right bytes only that step fails.
 func TestALyingSource(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200, 300}})
@@ -243,9 +243,9 @@ func TestALyingSource(t *testing.T) {
 	}
 }
 
-// TestASourceThatIsGone: a saved plan whose source isn't there any more fails in what only
-// that has, and in what rests on it; all else is carried out.
-func TestASourceThatIsGone(t *testing.T) {
+// TestAMissingSource: if a source of a saved plan is gone, only the blobs that it alone has
+// fail, with their dependents.
+func TestAMissingSource(t *testing.T) {
 	b := fixtures.New(1)
 	lost, other := b.Image("app", "v1", fixtures.Image{Layers: []int{100}}), b.Image("web", "v1", fixtures.Image{Layers: []int{200}})
 	f := newFix(t, b)
@@ -293,8 +293,8 @@ func TestASourceThatIsGone(t *testing.T) {
 	}
 }
 
-// TestRecipesOfHealing runs the commands of the topic heal, on a store of
-// which a part is lost, with a backup and a node's image store.
+// TestRecipesOfHealing runs the commands of the topic heal on a damaged store, with a backup
+// and a node's image store.
 func TestRecipesOfHealing(t *testing.T) {
 	topic, err := os.ReadFile("help/heal.md")
 	if err != nil {
@@ -313,7 +313,7 @@ func TestRecipesOfHealing(t *testing.T) {
 	deleted := b.Clone(2)
 	deleted.RemoveAll(layout.RepositoryKey("app"))
 	deleted.Image("other", "v1", fixtures.Image{Layers: []int{50}})
-	mirror := httptest.NewServer(http.NotFoundHandler()) // it has nothing
+	mirror := httptest.NewServer(http.NotFoundHandler()) // an empty registry
 	defer mirror.Close()
 	run := 0
 	for line := range strings.Lines(string(topic)) {
@@ -352,8 +352,8 @@ func TestRecipesOfHealing(t *testing.T) {
 	}
 }
 
-// TestAHealWithoutAReceipt: a run that crashed behind a copy, before it could note that,
-// is listed with what the store shows to have been done, and undone.
+// TestAHealWithoutAReceipt: if a run crashed after a copy and before its receipt, the list of
+// runs confirms it with the store, and it can be undone.
 func TestAHealWithoutAReceipt(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}})
@@ -394,8 +394,8 @@ func TestAHealWithoutAReceipt(t *testing.T) {
 	f.untouched(t, "undo", before)
 }
 
-// TestASourceThatCannotBeAsked: what may be in a source that can't be asked isn't given up.
-// Nothing is removed, and the answer says that it isn't whole.
+// TestASourceThatCannotBeAsked: what an unavailable source may have isn't withdrawn. Nothing
+// is removed, and the answer is incomplete.
 func TestASourceThatCannotBeAsked(t *testing.T) {
 	down := httptest.NewServer(http.NotFoundHandler())
 	down.Close()
@@ -419,7 +419,7 @@ func TestASourceThatCannotBeAsked(t *testing.T) {
 		if err := b.WriteDir(filepath.Join(f.dir, "bad")); err != nil {
 			t.Fatal(err)
 		}
-		for _, lost := range []string{m.Key(), child.Key(), m.Blobs[1].Key()} { // a file in a directory's place
+		for _, lost := range []string{m.Key(), child.Key(), m.Blobs[1].Key()} { // a file in place of a directory
 			shard := filepath.Join(f.dir, "bad", filepath.Dir(filepath.Dir(lost)))
 			if err := os.RemoveAll(shard); err != nil {
 				t.Fatal(err)
@@ -453,9 +453,8 @@ func TestASourceThatCannotBeAsked(t *testing.T) {
 	}
 }
 
-// TestWhatARepairNeedsIsKept: a repair that is left out is made later, so what it needs is
-// no garbage.
-func TestWhatARepairNeedsIsKept(t *testing.T) {
+// TestSkippedRepairs: what a skipped repair needs is no garbage.
+func TestSkippedRepairs(t *testing.T) {
 	b := fixtures.New(1)
 	m, child := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 200}}), b.Image("app", "", fixtures.Image{Layers: []int{300}})
 	index := b.Index("app", "multi", child)

@@ -12,7 +12,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// The help of each command, in both forms, and of each topic says what it must.
+// TestHelpOfEverything: the help of each command and topic is complete, in both forms.
 func TestHelpOfEverything(t *testing.T) {
 	f := newFake(t)
 	_, all := newApp(&session{world: f.world})
@@ -93,15 +93,15 @@ func TestHelpOfEverything(t *testing.T) {
 	}
 }
 
-// Without a command the help is shown, and a script that lost its arguments sees a failure.
-func TestNothingIsAsked(t *testing.T) {
+// TestNoCommand: without a command the help is shown, with an error.
+func TestNoCommand(t *testing.T) {
 	f := newFake(t)
 	if exit := f.run(); exit != 16 || f.errs.Len() > 0 || !strings.Contains(f.out.String(), "\nCommands\n") {
 		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }
 
-// Of the help nothing is wider than the terminal but commands and words that are.
+// TestWidthOfHelp: only commands and long words are wider than the terminal.
 func TestWidthOfHelp(t *testing.T) {
 	f := newFake(t)
 	_, all := newApp(&session{world: f.world})
@@ -121,11 +121,11 @@ func TestWidthOfHelp(t *testing.T) {
 	}
 }
 
-// The short names that people type out of habit.
+// TestHabits: usual short names of flags work.
 func TestHabits(t *testing.T) {
 	f := newFix(t, rotten())
 	before := snapshot(t, f.store)
-	plan := func() string { // without the times that reading took
+	plan := func() string { // without durations
 		_, text, _ := strings.Cut(f.out.String(), "in use: ")
 		return text
 	}

@@ -10,8 +10,8 @@ import (
 	"regfsck/cmd/regfsck/registry"
 )
 
-// asked is a world whose registry answers in turn what is given, the last of it for
-// ever, and whose clock goes on where somebody sleeps.
+// asked returns a world whose registry returns the states in turn, the last one repeatedly,
+// and whose clock advances by sleeping.
 func asked(t *testing.T, says ...registry.State) (f *fake, times *int) {
 	f, times = newFake(t), new(int)
 	clock := f.now()
@@ -57,7 +57,7 @@ func TestWaitReadonly(t *testing.T) {
 	}
 }
 
-func TestWaitReadonlyEndsWhenItIsTold(t *testing.T) {
+func TestWaitReadonlyIsCancelled(t *testing.T) {
 	f, _ := asked(t, registry.Writable)
 	ctx, cancel := context.WithCancel(context.Background())
 	f.sleep = func(context.Context, time.Time) error {

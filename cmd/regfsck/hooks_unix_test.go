@@ -25,7 +25,8 @@ import (
 	"regfsck/report"
 )
 
-// noted is a store with an orphan, and a file in which hooks note their variables.
+// noted returns a store with an orphan, a hook that records its variables in a file, and a
+// function that reads them.
 func noted(t *testing.T) (f *fake, hook func(name string) string, notes func() map[string]map[string]string) {
 	t.Helper()
 	f = newFix(t, littered())
@@ -114,7 +115,7 @@ func TestAHookThatFails(t *testing.T) {
 	}
 }
 
-// TestAfterAPanic: --after runs, and isn't told that nothing was changed.
+// TestAfterAPanic: --after runs after a panic, with the verdict stopped.
 func TestAfterAPanic(t *testing.T) {
 	f, hook, notes := noted(t)
 	whole := f.content(t)
@@ -141,8 +142,8 @@ func TestAfterAPanic(t *testing.T) {
 	}
 }
 
-// TestBeforeMayStopTheRegistry: a registry that is at work refuses nothing where
-// --before is to stop it, unless it still is at work then.
+// TestBeforeMayStopTheRegistry: with --before, a running registry is refused only after that
+// has run.
 func TestBeforeMayStopTheRegistry(t *testing.T) {
 	f, _, _ := noted(t)
 	stopped := filepath.Join(f.dir, "stopped")
@@ -171,9 +172,8 @@ func TestBeforeMayStopTheRegistry(t *testing.T) {
 	}
 }
 
-// handshake is a directory of named pipes by which a test and a shell command wait for
-// each other: "echo >NAME" of a command ends arrives(NAME), and "read x <NAME" is ended
-// by lets(NAME).
+// handshake is a directory of named pipes with which a test and a shell command wait for each
+// other: "echo >NAME" in a command ends arrives(NAME), and lets(NAME) ends "read x <NAME".
 type handshake struct {
 	t   *testing.T
 	dir string
@@ -206,13 +206,13 @@ func (h handshake) lets(name string) {
 	}
 }
 
-// hooked is the program in a process of its own, as a terminal starts it: it leads a
-// group of processes, to all of which Ctrl-C goes.
+// hooked is the program in its own process group, as a terminal starts it: Ctrl-C signals the
+// whole group.
 type hooked struct {
 	t    *testing.T
 	cmd  *exec.Cmd
 	pipe *os.File
-	errs *bufio.Reader // of the pipe
+	errs *bufio.Reader // of stderr
 	said strings.Builder
 	out  bytes.Buffer
 }
@@ -241,7 +241,7 @@ func startHooked(t *testing.T, args ...string) *hooked {
 	return p
 }
 
-// interrupt is a Ctrl-C that the program answers with a line that has those words.
+// interrupt sends a Ctrl-C and waits for a line with these words.
 func (p *hooked) interrupt(words string) {
 	p.t.Helper()
 	p.signal(syscall.SIGINT)
@@ -255,7 +255,7 @@ func (p *hooked) signal(s syscall.Signal) {
 	}
 }
 
-// says waits for a line of stderr with those words.
+// says waits for a line of stderr with these words.
 func (p *hooked) says(words string) {
 	p.t.Helper()
 	for {
@@ -284,8 +284,8 @@ func (p *hooked) ends() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// TestInterruptsWhileBeforeRuns: a Ctrl-C ends no command of the user's, however often it
-// comes before the third time. Then nothing is changed, and --after has run.
+// TestInterruptsWhileBeforeRuns: the first two Ctrl-C don't end a command; then nothing is
+// changed, and --after runs.
 func TestInterruptsWhileBeforeRuns(t *testing.T) {
 	f, hook, notes := noted(t)
 	whole := f.content(t)
@@ -305,8 +305,8 @@ func TestInterruptsWhileBeforeRuns(t *testing.T) {
 	}
 }
 
-// TestTheThirdInterruptEndsBefore: it ends all that the command has started, and --after
-// runs still.
+// TestTheThirdInterruptEndsBefore: the third Ctrl-C ends --before and its processes, and
+// --after still runs.
 func TestTheThirdInterruptEndsBefore(t *testing.T) {
 	f, hook, notes := noted(t)
 	whole := f.content(t)
@@ -326,8 +326,8 @@ func TestTheThirdInterruptEndsBefore(t *testing.T) {
 	}
 }
 
-// TestTheFourthInterruptKillsAfter: a command that doesn't mind SIGTERM can be ended too,
-// and the answer tells how it ended.
+// TestTheFourthInterruptKillsAfter: a fourth Ctrl-C kills a command that ignores SIGTERM, and
+// the answer has its exit.
 func TestTheFourthInterruptKillsAfter(t *testing.T) {
 	f, _, _ := noted(t)
 	h := newHandshake(t, "ready", "never")
@@ -348,8 +348,7 @@ func TestTheFourthInterruptKillsAfter(t *testing.T) {
 	}
 }
 
-// stuck is a server's front at which the first removal from the registry tells that it has
-// arrived, and never gets further.
+// stuck returns a proxy of a server that blocks the first removal and reports it.
 func stuck(t *testing.T, s *s3test.Server) (proxy *s3test.Proxy, arrived <-chan bool) {
 	proxy = s3test.Front(t, s, s3test.Settings{})
 	come, wake := make(chan bool), make(chan bool)
@@ -363,8 +362,8 @@ func stuck(t *testing.T, s *s3test.Server) (proxy *s3test.Proxy, arrived <-chan 
 	return proxy, come
 }
 
-// TestTheSecondInterruptOfAChange: it ends the change in the middle, and --after runs then
-// where no Ctrl-C ends it. What was left is done by the same command.
+// TestTheSecondInterruptOfAChange: it ends the change at once, and then --after runs without
+// signals. The same command completes the change.
 func TestTheSecondInterruptOfAChange(t *testing.T) {
 	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
@@ -396,7 +395,7 @@ func TestTheSecondInterruptOfAChange(t *testing.T) {
 	if exit := f.run(append([]string{"fix", "STORE", "--apply", "--break-lease", lease.Run}, flags...)...); exit&^5 != 0 {
 		t.Errorf("again: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
-	for range 2 { // what was done after the interrupt, and before it
+	for range 2 { // once for each part of the change
 		if exit := f.run("undo", "STORE", "--state", state, "--s3-endpoint", proxy.Endpoint); exit != 0 {
 			t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 		}
@@ -404,7 +403,7 @@ func TestTheSecondInterruptOfAChange(t *testing.T) {
 	sameObjects(t, "undone", before, objects(t, made))
 }
 
-// TestAnInterruptedChangeWithoutAfter ends at once with the second signal, as ever.
+// TestAnInterruptedChangeWithoutAfter: a second signal ends the change at once.
 func TestAnInterruptedChangeWithoutAfter(t *testing.T) {
 	f, s, _ := change(t, rotten(), s3test.Enabled)
 	proxy, arrived := stuck(t, s)
@@ -418,8 +417,8 @@ func TestAnInterruptedChangeWithoutAfter(t *testing.T) {
 	}
 }
 
-// TestAFailingAfterIsInTheAnswer: on stdout and in the files, which --after has seen
-// before, with the code that the program ends with.
+// TestAFailingAfterIsInTheAnswer: the failure is on stdout and in the reports, which --after
+// could read before, and in the exit code.
 func TestAFailingAfterIsInTheAnswer(t *testing.T) {
 	f, _, _ := noted(t)
 	seen := filepath.Join(f.dir, "seen")
@@ -467,8 +466,7 @@ func TestAFailingAfterIsInTheAnswer(t *testing.T) {
 	}
 }
 
-// TestAHookOutlivesItsOutput: a terminal, or a pipe, that takes nothing any more ends no
-// command of the user's.
+// TestAHookOutlivesItsOutput: a closed terminal or pipe doesn't end a command.
 func TestAHookOutlivesItsOutput(t *testing.T) {
 	f, _, notes := noted(t)
 	h := newHandshake(t, "ready", "go")
@@ -485,9 +483,9 @@ func TestAHookOutlivesItsOutput(t *testing.T) {
 	}
 }
 
-// TestWhatAHookLeftRunning: a registry that --after has started in the background goes on
-// once regfsck has ended, and so does what it writes.
-func TestWhatAHookLeftRunning(t *testing.T) {
+// TestBackgroundProcessesOfAHook: a registry that --after started in the background, and its
+// output, continue after regfsck has ended.
+func TestBackgroundProcessesOfAHook(t *testing.T) {
 	f, _, _ := noted(t)
 	h := newHandshake(t, "go")
 	p := startHooked(t, "fix", f.store, "--apply", "--yes", "--grace", "0s",

@@ -10,17 +10,18 @@ import (
 	"testing"
 )
 
-// rooms in the order of imports: each may import itself and what comes after it.
+// rooms are the top directories in the order of imports: each may import itself and those
+// after it.
 var rooms = []string{"cmd", "report", "graph", "walker", "backend"}
 
-// anyDriver stands in homes for all drivers.
+// anyDriver stands for all drivers in homes.
 const anyDriver = "backend/*"
 
-// onlyRegistry is the room of the source that is a registry. Only the package that opens sources imports it.
+// onlyRegistry is the package of registries as sources. Only cmd/regfsck/sources imports it.
 const onlyRegistry = "backend/source/remote"
 
-// homes names, for each module of others, the packages that may import it. What no
-// other room has is at home in the driver that asks its storage with it.
+// homes are the packages that may import a third-party module. Modules without an entry are
+// for drivers.
 var homes = map[string][]string{
 	"github.com/urfave/cli/v2":                {"cmd"},
 	"go.yaml.in/yaml/v3":                      {"cmd"},
@@ -41,10 +42,10 @@ var homes = map[string][]string{
 	"github.com/aws/smithy-go":                {anyDriver},
 }
 
-// pure names the packages that do without all others.
+// pure are packages that import only walker/layout.
 var pure = []string{"walker/layout", "walker/manifest", "walker/cache", "walker/ledger", "graph/retain", "graph/inuse"}
 
-// inGraph names, for packages of that room, those of the same room that they may import.
+// inGraph are the packages of graph that packages of graph may import.
 var inGraph = map[string][]string{
 	"graph/finding": {},
 	"graph":         {"graph/finding"},
@@ -62,8 +63,8 @@ type listed struct {
 	Imports, TestImports, XTestImports []string
 }
 
-// TestImportOrder keeps the house in order: imports run one way, fixtures serve
-// tests alone, and what others wrote has one home each.
+// TestImportOrder: imports go in one direction, fixtures are for tests, and each third-party
+// module has one home.
 func TestImportOrder(t *testing.T) {
 	packages := list(t)
 	if len(packages) < 8 {
@@ -101,7 +102,7 @@ func list(t *testing.T) (all []listed) {
 	}
 }
 
-// mayImport judges the imports of one package of ours, tests aside.
+// mayImport reports whether a package may import another one, tests aside.
 func mayImport(from, to string) bool {
 	if may, listed := inGraph[from]; listed && room(to) == "graph" {
 		return slices.Contains(may, to)
@@ -110,11 +111,11 @@ func mayImport(from, to string) bool {
 	switch {
 	case slices.Contains(pure, from):
 		return to == "walker/layout"
-	case from == "fixtures/reports": // answers of the program, made up for the tests of report
+	case from == "fixtures/reports": // answers for the tests of report
 		return room(to) != "cmd" && !isDriver(to)
 	case room(from) == "fixtures":
 		return room(to) == "fixtures" || room(to) == "backend" || to == "walker/layout"
-	case from == "backend/source", from == "backend/inventory", from == "backend/batch": // they know how a registry names things
+	case from == "backend/source", from == "backend/inventory", from == "backend/batch": // they use names of the layout
 		return room(to) == "backend" && !isDriver(to) && to != "backend/drivers" || to == "walker/layout"
 	case to == onlyRegistry:
 		return from == "cmd/regfsck/sources"
@@ -124,26 +125,25 @@ func mayImport(from, to string) bool {
 		return to == "backend"
 	case slices.Contains(shared, to):
 		return isDriver(from)
-	case isDriver(to): // nobody else knows one by name
+	case isDriver(to): // drivers have no other importers
 		return from == "backend/drivers"
 	case isDriver(from):
 		return room(to) == "backend" && to != "backend/drivers" || to == "walker/layout"
 	case to == "backend/drivers":
 		return room(from) == "cmd"
-	case at < 0 || goal < 0: // nobody else imports fixtures, and there are no other rooms
+	case at < 0 || goal < 0: // fixtures, and unknown directories
 		return false
 	}
 	return at <= goal
 }
 
-// besides are the packages below backend that are no drivers.
+// besides are the packages below backend that aren't drivers.
 var besides = []string{"backend/batch", "backend/disk", "backend/drivers", "backend/inventory", "backend/source", onlyRegistry, "backend/statedir", "backend/words"}
 
-// shared are the packages that drivers of object stores have in common. They know none.
+// shared are packages for drivers of object stores. They import no driver.
 var shared = []string{"backend/history", "backend/lease", "backend/lister", "backend/pace"}
 
-// isDriver reports whether a package is the driver of one kind of storage. A new one
-// needs no rule here.
+// isDriver reports whether a package is a driver. New drivers need no rule.
 func isDriver(path string) bool {
 	return strings.HasPrefix(path, "backend/") && !slices.Contains(besides, path) && !slices.Contains(shared, path)
 }
@@ -153,9 +153,9 @@ func room(path string) string {
 	return first
 }
 
-// atHome judges the import of a package of others, tests included.
+// atHome reports whether a package may import a third-party package, tests included.
 func atHome(from, imported string) bool {
-	if !strings.Contains(room(imported), ".") { // the standard library, or ours
+	if !strings.Contains(room(imported), ".") { // standard library or own
 		return true
 	}
 	for module, places := range homes {

@@ -16,7 +16,7 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// judged is what a check says of a store, without how it came to know.
+// judged returns the result of a check, without how it was read.
 func (f *fake) judged(t *testing.T, args ...string) map[string]any {
 	t.Helper()
 	var doc map[string]any
@@ -27,9 +27,9 @@ func (f *fake) judged(t *testing.T, args ...string) map[string]any {
 	return doc
 }
 
-// TestACheckByAListingSaysTheSame: of each damage, on a disk with what find prints and in
-// a bucket with what aws prints.
-func TestACheckByAListingSaysTheSame(t *testing.T) {
+// TestACheckByAListing: the result equals that of a normal check, for each damage: on disk
+// with the output of find, and in a bucket with that of aws.
+func TestACheckByAListing(t *testing.T) {
 	disk := newWhole(t, fixtures.New(1))
 	bucket, s := bucketed(t)
 	listing := filepath.Join(t.TempDir(), "listing")
@@ -38,14 +38,14 @@ func TestACheckByAListingSaysTheSame(t *testing.T) {
 		d.Apply(b)
 		disk.rewrite(t, b)
 		if d.Disk != nil {
-			continue // links and mounts: a listing knows nothing of them
+			continue // listings have no links and mounts
 		}
 		find := exec.Command("find", disk.store, "!", "-type", "d", "-printf", `%y\t%s\t%T@\t%p\n`, "-o", "-empty", "-printf", `%y\t%s\t%T@\t%p\n`)
 		out, err := find.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.Count(string(out), "\t") == 3*strings.Count(string(out), "\n") { // else a name has a line's end
+		if strings.Count(string(out), "\t") == 3*strings.Count(string(out), "\n") { // otherwise a name contains a line end
 			write(t, listing, string(out))
 			flags := append(flagsFor(d), "--grace", "1h")
 			if is, want := disk.judged(t, append(flags, "--listing", listing)...), disk.judged(t, flags...); !reflect.DeepEqual(is, want) {
@@ -66,7 +66,7 @@ func TestACheckByAListingSaysTheSame(t *testing.T) {
 	}
 }
 
-// listingOf is what aws s3api list-objects-v2 prints of a bucket.
+// listingOf returns the output of aws s3api list-objects-v2 for a bucket.
 func listingOf(t *testing.T, made *s3test.Bucket) string {
 	t.Helper()
 	type object struct {
@@ -84,7 +84,7 @@ func listingOf(t *testing.T, made *s3test.Bucket) string {
 	return string(body)
 }
 
-// inventoryOf writes an S3 Inventory of a bucket, as it is delivered.
+// inventoryOf writes an S3 Inventory of a bucket.
 func inventoryOf(t *testing.T, dir string, made *s3test.Bucket) {
 	t.Helper()
 	var rows strings.Builder
@@ -105,9 +105,9 @@ func readable(t *testing.T, doc any) string {
 	return string(body)
 }
 
-// TestAListingThatIsOld: what was pushed after it was made is found where somebody looks
-// for it, nothing is planned by it, and the answer says how old it is.
-func TestAListingThatIsOld(t *testing.T) {
+// TestAnOldListing: objects that were pushed since are found by rechecks, no removal is
+// planned, and the report has the age.
+func TestAnOldListing(t *testing.T) {
 	b := fixtures.New(5)
 	b.Image("app", "v1", fixtures.Image{})
 	f := newWhole(t, b)
@@ -116,7 +116,7 @@ func TestAListingThatIsOld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of one blob it doesn't know yet, as where an inventory lags behind.
+	// It lacks a blob, as an inventory may.
 	at := strings.Index(string(out), "/blobs/sha256/")
 	from, until := strings.LastIndex(string(out[:at]), "\n")+1, at+strings.Index(string(out[at:]), "\n")+1
 	write(t, listing, string(out[:from])+string(out[until:]))

@@ -23,7 +23,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// proven is what a check with a ledger says of the blobs' bytes.
+// proven is the part of a document about verified blobs.
 type proven struct {
 	Proofs struct {
 		Hashed    graph.Amount `json:"hashed"`
@@ -41,7 +41,7 @@ type proven struct {
 	Exit  struct{ Code int }
 }
 
-// corrupt are the keys of the blobs that were found to be.
+// corrupt returns the keys of corrupt blobs.
 func (p *proven) corrupt() (keys string) {
 	for _, f := range p.Findings {
 		if f.ID == "blob-corrupt" {
@@ -66,7 +66,7 @@ func (f *fake) proves(t *testing.T, args ...string) (p proven) {
 	return p
 }
 
-// layerOf returns the key of a blob that only --verify looks into.
+// layerOf returns the key of a blob that only --verify reads.
 func layerOf(t *testing.T, b *fixtures.Builder) string {
 	t.Helper()
 	for _, key := range b.Keys() {
@@ -78,8 +78,8 @@ func layerOf(t *testing.T, b *fixtures.Builder) string {
 	return ""
 }
 
-// hashTwice hashes a store twice with a ledger, and a third time after spoil has changed
-// one blob.
+// hashTwice hashes a store twice with a ledger, and a third time after spoil has changed a
+// blob.
 func (f *fake) hashTwice(t *testing.T, key string, spoil func(), flags ...string) {
 	t.Helper()
 	flags = append(flags, "--verify", "all", "--ledger", "DIR/ledger")
@@ -93,7 +93,7 @@ func (f *fake) hashTwice(t *testing.T, key string, spoil func(), flags ...string
 		t.Errorf("second: %+v", second)
 	}
 	spoil()
-	for range 2 { // what is wrong is hashed again, each time
+	for range 2 { // a wrong blob is hashed each time
 		third := f.proves(t, flags...)
 		if third.Exit.Code&4 == 0 || third.corrupt() != key+" " || third.Proofs.Wrong.Blobs != 1 || third.Proofs.Known.Blobs != all.Blobs-1 || third.Proofs.Hashed.Blobs != 0 {
 			t.Errorf("after the change: %+v", third)
@@ -101,8 +101,8 @@ func (f *fake) hashTwice(t *testing.T, key string, spoil func(), flags ...string
 	}
 }
 
-// TestLedgerOnDisk: only what changed is hashed again; a blob that rots without a trace is
-// found once it is due.
+// TestLedgerOnDisk: only changed blobs are hashed again; silent corruption is found at the
+// next verification.
 func TestLedgerOnDisk(t *testing.T) {
 	b := fixtures.Standard()
 	f := newWhole(t, b)
@@ -111,7 +111,7 @@ func TestLedgerOnDisk(t *testing.T) {
 	file, _ := b.File(key)
 	bad := append([]byte{}, file.Body...)
 	bad[100] ^= 1
-	f.hashTwice(t, key, func() { // the same size, the same time, the same inode: the time of the change tells
+	f.hashTwice(t, key, func() { // size, time and inode are unchanged; the change time isn't
 		if err := os.WriteFile(path, bad, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestLedgerOnDisk(t *testing.T) {
 	}
 }
 
-// TestLedgerOfBuckets is the same on two real servers: the ETag tells.
+// TestLedgerOfBuckets does the same on two real servers, by ETag.
 func TestLedgerOfBuckets(t *testing.T) {
 	for name, opts := range map[string]s3test.Options{"versitygw": {}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestLedgerOfBuckets(t *testing.T) {
 	}
 }
 
-// TestNightsAndBudgets: thirty nights cover all, and a budget takes what was hashed
+// TestNightsAndBudgets: thirty nights cover all blobs, and a budget selects those hashed
 // longest ago.
 func TestNightsAndBudgets(t *testing.T) {
 	f := newWhole(t, fixtures.Standard())
@@ -190,7 +190,7 @@ func TestNightsAndBudgets(t *testing.T) {
 		}
 		last = day
 	}
-	// Now the first day's are the oldest, so they come first.
+	// The blobs of the first day are the oldest.
 	f.now = func() time.Time { return started.AddDate(0, 0, 40) }
 	p := f.proves(t, "--verify", "8KiB", "--ledger", "DIR/budget", "--reverify-after", "1d")
 	again := f.proves(t, "--verify", "all", "--ledger", "DIR/budget", "--reverify-after", strconv.Itoa(40-last)+"d")
@@ -199,8 +199,8 @@ func TestNightsAndBudgets(t *testing.T) {
 	}
 }
 
-// TestShards: parts that were hashed apart prove the store together; one that is lacking,
-// of another store, or that somebody edited is named and proves nothing.
+// TestShards: parts that were hashed separately verify the store together; a missing, foreign
+// or edited one is reported and verifies nothing.
 func TestShards(t *testing.T) {
 	b := fixtures.Standard()
 	f := newWhole(t, b)
@@ -208,7 +208,7 @@ func TestShards(t *testing.T) {
 	var listed graph.Amount
 	for i := range shards {
 		f.env[completionIndex] = strconv.Itoa(i)
-		for _, shard := range []string{strconv.Itoa(i+1) + "/" + strconv.Itoa(shards), strconv.Itoa(shards)} { // doubled: the same part, known now
+		for _, shard := range []string{strconv.Itoa(i+1) + "/" + strconv.Itoa(shards), strconv.Itoa(shards)} { // twice: the same part
 			if exit := f.run("check", "STORE", "--shard", shard, "--ledger", "DIR/part-"+strconv.Itoa(i), "--json"); exit != 0 {
 				t.Fatalf("exit %d, %s", exit, f.errs.String())
 			}
@@ -268,7 +268,7 @@ func TestShards(t *testing.T) {
 	key := layerOf(t, b)
 	fresh := filepath.Join(f.store, key)
 	file, _ := b.File(key)
-	if err := os.WriteFile(fresh, append([]byte("x"), file.Body[1:]...), 0o644); err != nil { // the parts are about other bytes now
+	if err := os.WriteFile(fresh, append([]byte("x"), file.Body[1:]...), 0o644); err != nil { // the parts are outdated now
 		t.Fatal(err)
 	}
 	if p := f.proves(t, "--verified", "DIR/part-[013]", "--verify", "missing"); p.corrupt() != key+" " || p.Exit.Code&4 == 0 {
@@ -338,7 +338,7 @@ func TestLedgerArguments(t *testing.T) {
 	}
 }
 
-// rottenStore is a store in which one file has other bytes, and the listing doesn't tell.
+// rottenStore is a store with wrong bytes in one file that the listing doesn't show.
 type rottenStore struct {
 	backend.Reader
 	key  string
@@ -352,14 +352,14 @@ func (r rottenStore) Open(ctx context.Context, key string) (io.ReadCloser, error
 	return r.Reader.Open(ctx, key)
 }
 
-// rotting returns the check of a store in which a key has these bytes.
+// rotting returns a check of a store in which a key has these bytes.
 func rotting(key string, body []byte) func(context.Context, backend.Reader, check.Options) (*check.Result, []graph.Phase, error) {
 	return func(ctx context.Context, r backend.Reader, o check.Options) (*check.Result, []graph.Phase, error) {
 		return check.Store(ctx, rottenStore{r, key, body}, o)
 	}
 }
 
-// TestCommandsOfScale runs what the help on scale shows, in its order.
+// TestCommandsOfScale runs the commands of the topic scale in order.
 func TestCommandsOfScale(t *testing.T) {
 	topic, err := os.ReadFile("help/scale.md")
 	if err != nil {
@@ -383,8 +383,8 @@ func TestCommandsOfScale(t *testing.T) {
 	}
 }
 
-// TestIndexedJob runs the pods of the Job that the help on scale shows, in one process
-// after the other, and judges by what they have left.
+// TestIndexedJob runs the pods of the Job in the topic scale one after the other, and checks
+// with their ledgers.
 func TestIndexedJob(t *testing.T) {
 	topic, err := os.ReadFile("help/scale.md")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// heavy is a store whose blobs take some time to hash.
+// heavy returns a store whose blobs take some time to hash.
 func heavy() *fixtures.Builder {
 	b := fixtures.New(7)
 	for i := range 60 {
@@ -24,10 +24,10 @@ func heavy() *fixtures.Builder {
 	return b
 }
 
-// killedAfter starts a check and kills it once its ledger has a record.
+// killedAfter starts a check and kills it after the first record of its ledger.
 func killedAfter(t *testing.T, path string, args ...string) {
 	t.Helper()
-	header := int64(len(path)) // a ledger begins with its store's path, about as long as this
+	header := int64(len(path)) // the header has the store's path
 	if info, err := os.Stat(path); err == nil {
 		header = info.Size() - 200
 	}
@@ -48,8 +48,8 @@ func killedAfter(t *testing.T, path string, args ...string) {
 	}
 }
 
-// TestLedgerAfterAKill: a check that was killed goes on where its ledger ends, and so do
-// shards that run at once, of which one is killed twice and another runs twice.
+// TestLedgerAfterAKill: a check that was killed continues at the end of its ledger, and so do
+// concurrent shards, of which one is killed twice and another runs twice.
 func TestLedgerAfterAKill(t *testing.T) {
 	f := newWhole(t, heavy())
 	f.now = time.Now

@@ -18,15 +18,15 @@ import (
 	"regfsck/walker/layout"
 )
 
-// mixed is the Standard store with some damage and garbage, and with a repository
-// that shares.
+// mixed returns the standard store with damage and garbage, and with a repository that shares
+// blobs.
 func mixed() *fixtures.Builder {
 	b := damaged("blob-missing", "blob-orphan", "tag-without-current")
 	b.Image("app/copy", "1", fixtures.Image{Shared: b.Image("app", "edge", fixtures.Image{Layers: []int{4000}}).Blobs[1:]})
 	return b
 }
 
-// TestListsAreAsRead compares what ls writes with testdata.
+// TestListsAreAsRead compares lists with testdata.
 func TestListsAreAsRead(t *testing.T) {
 	f := newWhole(t, mixed())
 	for name, c := range map[string]struct {
@@ -138,8 +138,9 @@ func TestListsRefuse(t *testing.T) {
 	}
 }
 
-// What could not be read is said, and a name that isn't found may be among it.
-func TestAListThatIsIncompleteSaysSo(t *testing.T) {
+// TestAListThatIsIncomplete: a list reports unreadable keys, and that a missing name may be
+// among them.
+func TestAListThatIsIncomplete(t *testing.T) {
 	f := newWhole(t, mixed())
 	link := filepath.Join(f.store, layout.RepositoryKey("linked"))
 	if err := os.Symlink(f.dir, link); err != nil {
@@ -153,8 +154,8 @@ func TestAListThatIsIncompleteSaysSo(t *testing.T) {
 	}
 }
 
-// A tag whose manifest isn't understood is neither called broken nor whole.
-func TestNobodyCallsAnUnknownTagWhole(t *testing.T) {
+// TestUnknownTagsInLists: a tag whose manifest can't be parsed is neither broken nor healthy.
+func TestUnknownTagsInLists(t *testing.T) {
 	b := small()
 	f := newWhole(t, b)
 	if exit := f.run("ls", "STORE", "--broken", "--no-progress"); exit != 0 || !strings.Contains(f.out.String(), "Every tag can be pulled.") {
@@ -168,7 +169,7 @@ func TestNobodyCallsAnUnknownTagWhole(t *testing.T) {
 	}
 }
 
-// Configs of a bucket are fetched once, and only those that are shown.
+// TestConfigsOfABucketAreFetchedOnce: only configs of rows that are shown are fetched, once.
 func TestConfigsOfABucketAreFetchedOnce(t *testing.T) {
 	f, b, _, proxy, _ := known(t)
 	proxy.Forget()
@@ -202,8 +203,8 @@ var (
 	again  = regexp.MustCompile(`\n "again":.*`)
 )
 
-// A bucket is told of as a directory with the same files is, but for its times and
-// the flags by which it is reached.
+// TestABucketIsListedAsADirectory: a bucket's list equals that of a directory with the same
+// files, except for times and flags.
 func TestABucketIsListedAsADirectory(t *testing.T) {
 	f, s := bucketed(t)
 	b := mixed()
@@ -237,7 +238,7 @@ func TestABucketIsListedAsADirectory(t *testing.T) {
 	}
 }
 
-// explained is the part of a document of why that tests look into.
+// explained is a part of the document of why.
 type explained struct {
 	Schema, Digest, State string
 	Own                   int64  `json:"own_bytes"`
@@ -250,7 +251,7 @@ type explained struct {
 	}
 }
 
-// TestWhyIsAsRead compares what why says with testdata.
+// TestWhyIsAsRead compares the text of why with testdata.
 func TestWhyIsAsRead(t *testing.T) {
 	b := damaged("blob-missing", "blob-orphan", "tag-without-current", "signature-orphaned")
 	stable, _ := b.File(layout.CurrentKey("base", "stable"))
@@ -289,9 +290,9 @@ func TestWhyIsAsRead(t *testing.T) {
 	}
 }
 
-// TestWhyTellsOfALostImage: of an orphan that is a whole image, why says since when
-// nothing names it and how it comes back.
-func TestWhyTellsOfALostImage(t *testing.T) {
+// TestWhyOfALostImage: for an orphan that is a lost image, why says since when, and how to
+// restore it.
+func TestWhyOfALostImage(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Image("emptied", "v1", fixtures.Image{})
 	b.Unpush(m)
@@ -315,9 +316,9 @@ func (f *fake) explain(t *testing.T, arguments ...string) (x explained) {
 	return x
 }
 
-// What nothing needs is kept while it is young, and says until when; a young link
-// is as good.
-func TestWhySaysHowLongAYoungBlobIsKept(t *testing.T) {
+// TestWhyOfAYoungBlob: an orphan in grace is kept, and why says until when; so with a link in
+// grace.
+func TestWhyOfAYoungBlob(t *testing.T) {
 	b := small()
 	blob := b.Push("app", "x", []byte("nobody's"))
 	b.Erase(layout.LayerKey("app", blob.Digest))
@@ -342,7 +343,8 @@ func TestWhySaysHowLongAYoungBlobIsKept(t *testing.T) {
 	}
 }
 
-// An untagged manifest keeps what it needs, until --untagged says that it doesn't.
+// TestWhyOfWhatAnUntaggedManifestNeeds: an untagged manifest keeps what it needs, except with
+// --untagged.
 func TestWhyOfWhatAnUntaggedManifestNeeds(t *testing.T) {
 	b := small()
 	m := b.Image("app", "", fixtures.Image{})
@@ -358,7 +360,7 @@ func TestWhyOfWhatAnUntaggedManifestNeeds(t *testing.T) {
 	}
 }
 
-// namesakes finds two bodies whose digests begin with the same eight digits.
+// namesakes returns two bodies whose digests begin with the same eight digits.
 func namesakes() (one, other []byte) {
 	seen := map[string][]byte{}
 	for i := 0; ; i++ {

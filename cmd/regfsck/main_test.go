@@ -30,17 +30,17 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
 
-// fake is a world with a store of nothing in it, whose checks find what is given.
+// fake is a world with an empty store whose checks return a given result.
 type fake struct {
 	world
 	out, errs bytes.Buffer
 	env       map[string]string
-	seen      []check.Options // of the checks there were
-	slept     []time.Time     // until when each wait was to last
+	seen      []check.Options // of the checks
+	slept     []time.Time     // the ends of the waits
 	t         testing.TB
 	store     string
 	dir       string // for files
-	cache     string // the user's directory for what programs can do without
+	cache     string // the user's cache directory
 }
 
 func newFake(t testing.TB, findings ...finding.Finding) *fake {
@@ -87,7 +87,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	return f
 }
 
-// run runs the program; STORE stands for the store, DIR for a directory of files.
+// run runs the program; STORE is the store, DIR a directory for files.
 func (f *fake) run(args ...string) int {
 	f.out.Reset()
 	f.errs.Reset()
@@ -106,8 +106,8 @@ func (f *fake) run(args ...string) int {
 	return exit
 }
 
-// refuses reports whether a command that came to nothing has no answer but that: nothing
-// on stdout, or under --json the document of the error, which says what stderr says.
+// refuses reports whether a failed command has no answer: stdout is empty or, with --json,
+// has the document of the error.
 func (f *fake) refuses(args ...string) bool {
 	if !slices.Contains(args, "--json") {
 		return f.out.Len() == 0
@@ -295,8 +295,8 @@ func TestErrorsOfACheck(t *testing.T) {
 	}
 }
 
-// newWhole returns the world a year after the builder's store was written to
-// STORE, with nothing faked that decides what is found.
+// newWhole returns a world a year after the builder's store was written to STORE; its checks
+// are real.
 func newWhole(t *testing.T, b *fixtures.Builder) *fake {
 	t.Helper()
 	f := newFake(t)
@@ -306,9 +306,8 @@ func newWhole(t *testing.T, b *fixtures.Builder) *fake {
 	return f
 }
 
-// rewrite makes STORE hold the builder's store and nothing else. Only what isn't
-// in it is removed before, since removing a store takes ten times as long as
-// writing it.
+// rewrite makes STORE the builder's store. Only other files are removed first, since removing
+// takes ten times as long as writing.
 func (f *fake) rewrite(t *testing.T, b *fixtures.Builder) {
 	t.Helper()
 	err := filepath.WalkDir(f.store, func(path string, e fs.DirEntry, err error) error {
@@ -330,7 +329,7 @@ func (f *fake) rewrite(t *testing.T, b *fixtures.Builder) {
 	}
 }
 
-// answer is the part of a document that tests look into.
+// answer is a part of the document of a check.
 type answer struct {
 	Complete bool
 	Verdict  string
@@ -353,7 +352,7 @@ type found struct {
 	Affects                                         []string
 }
 
-// judge runs a check with --json and returns what it says.
+// judge runs a check with --json and returns its document.
 func (f *fake) judge(t *testing.T, flags ...string) (a answer) {
 	t.Helper()
 	exit := f.run(slices.Concat([]string{"check", "STORE", "--json", "--no-progress"}, flags)...)
@@ -369,7 +368,7 @@ func (f *fake) judge(t *testing.T, flags ...string) (a answer) {
 	return a
 }
 
-// lines are the findings without what is only for people, sorted.
+// lines returns the findings without texts, sorted.
 func (a answer) lines() []string {
 	all := []string{}
 	for _, x := range a.Findings {
@@ -379,7 +378,7 @@ func (a answer) lines() []string {
 	return all
 }
 
-// told are the lines of what a damage brings, sorted.
+// told returns the lines of a damage's findings, sorted.
 func told(found []fixtures.Found) []string {
 	all := []string{}
 	for _, x := range found {
@@ -393,7 +392,7 @@ func line(id, path, repository, tag, digest string, affects []string) string {
 	return strings.Join([]string{id, path, repository, tag, digest, strings.Join(affects, ",")}, " | ")
 }
 
-// flagsFor are the flags under which a check sees a damage.
+// flagsFor returns the flags with which a check finds a damage.
 func flagsFor(d fixtures.Damage) []string {
 	flags := []string{}
 	if d.Thorough {
@@ -418,7 +417,7 @@ func (f *fake) aside(t *testing.T) string {
 	return dir
 }
 
-// snapshot takes a picture of a directory.
+// snapshot returns a snapshot of a directory.
 func snapshot(t *testing.T, dir string) fixtures.Picture {
 	t.Helper()
 	p, err := fixtures.Snapshot(dir)
@@ -428,8 +427,7 @@ func snapshot(t *testing.T, dir string) fixtures.Picture {
 	return p
 }
 
-// damaged returns the Standard store with the named damages, in this order; of
-// several damages of one id it is the first.
+// damaged returns the standard store with the first damage of each id, in this order.
 func damaged(ids ...string) *fixtures.Builder {
 	b := fixtures.Standard()
 	all := fixtures.Damages()
@@ -439,7 +437,7 @@ func damaged(ids ...string) *fixtures.Builder {
 	return b
 }
 
-// TestExitCodesOfRealStores runs every --fail-on over a store of each kind.
+// TestExitCodesOfRealStores checks each kind of store with every value of --fail-on.
 func TestExitCodesOfRealStores(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
 	failOns := []string{"error", "warning", "garbage", "never"}
@@ -449,7 +447,7 @@ func TestExitCodesOfRealStores(t *testing.T) {
 		unread  bool
 		codes   [4]int // by failOns
 		bits    [4]string
-		verdict string // how the last lines begin
+		verdict string // the beginning of the verdict
 	}{
 		{"clean", nil, false, [4]int{0, 0, 0, 0}, [4]string{}, "CLEAN: "},
 		{"garbage", []string{"blob-orphan"}, false, [4]int{0, 0, 4, 0}, [4]string{2: "damage-left"}, "CLEAN: "},

@@ -11,9 +11,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestAPlanIsShownByName: what a removal takes is said by repository and image, each
-// with the bytes that only it holds, the largest first; what several of them shared is
-// counted with the blobs, so that all of it adds up. Keys are for --verbose.
+// TestAPlanIsShownByName: removals are shown by repository and image, with own bytes, largest
+// first; bytes that several of them share are counted with the blobs, so that the sum is
+// right. Keys are shown with --verbose.
 func TestAPlanIsShownByName(t *testing.T) {
 	b := fixtures.New(7)
 	base := b.Image("base", "v1", fixtures.Image{Layers: []int{70_000}})
@@ -76,7 +76,7 @@ func TestAPlanIsShownByName(t *testing.T) {
 	}
 }
 
-// TestARepairIsShownByTag: what can be pulled again is named, with what that takes.
+// TestARepairIsShownByTag: repaired tags are listed with what is written.
 func TestARepairIsShownByTag(t *testing.T) {
 	b := fixtures.New(8)
 	m := b.Image("app", "2.0", fixtures.Image{Layers: []int{1000, 2000}})
@@ -100,9 +100,9 @@ func TestARepairIsShownByTag(t *testing.T) {
 	}
 }
 
-// TestAPlanSaysWhatBecomesOfAnImage: of a tag whose image falls to something else the
-// plan names that, and no image is said to be kept that is removed or isn't there.
-func TestAPlanSaysWhatBecomesOfAnImage(t *testing.T) {
+// TestImagesOfRemovedTags: if the image of a removed tag is removed with something else, the
+// plan names that; no image is called kept that is removed or missing.
+func TestImagesOfRemovedTags(t *testing.T) {
 	b := fixtures.New(9)
 	one := b.Image("app", "z-one", fixtures.Image{Platform: "linux/amd64"})
 	b.Index("app", "both", one)

@@ -21,7 +21,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// tallied is what a document counts.
+// tallied is the counts of a document.
 type tallied struct {
 	Totals struct {
 		Reclaimable int64 `json:"reclaimable_bytes"`
@@ -45,13 +45,13 @@ type tallied struct {
 	}
 }
 
-// amount is how many things there are of a kind, and what they take.
+// amount is the number and bytes of objects of a kind.
 type amount struct {
 	things int
 	bytes  int64
 }
 
-// numbers are a document's: what a check found, a plan takes, or a run took.
+// numbers returns the amounts in a document of a check, a plan or a run.
 func (d tallied) numbers(of string) map[string]amount {
 	all := map[string]amount{}
 	for _, s := range d.Sums {
@@ -70,9 +70,9 @@ func (d tallied) numbers(of string) map[string]amount {
 	return all
 }
 
-// TestOneThingOneNumber: a check, the plan of a fix, what it says of the run, and
-// the undo count and weigh the same things alike.
-func TestOneThingOneNumber(t *testing.T) {
+// TestEqualNumbers: a check, the plan of a fix, its run and its undo have the same counts and
+// bytes.
+func TestEqualNumbers(t *testing.T) {
 	b := damaged("blob-orphan", "layer-link-unreferenced", "layer-link-dangling", "tag-history-stale", "repo-empty", "upload-stale", "folder-empty", "signature-legacy")
 	f := newFix(t, b)
 	var check, plan, run, undo tallied
@@ -95,7 +95,8 @@ func TestOneThingOneNumber(t *testing.T) {
 	}
 }
 
-// TestATagIsOne: with all its history, and a repository with all that is in it.
+// TestATagIsOne: a tag counts once with its history, and a removed repository with its
+// content.
 func TestATagIsOne(t *testing.T) {
 	build := func() *fixtures.Builder {
 		b := fixtures.New(1)
@@ -130,8 +131,8 @@ func TestATagIsOne(t *testing.T) {
 	}
 }
 
-// TestGuardAndTableCountAlike: a repository whose own directories stay, since there is
-// something foreign in them, isn't said to go, and isn't refused to go.
+// TestGuardAndTableCountAlike: a repository that is kept because of foreign files isn't
+// counted as removed, in the table or by the guard.
 func TestGuardAndTableCountAlike(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("app", "v1", fixtures.Image{})
@@ -158,8 +159,7 @@ func TestGuardAndTableCountAlike(t *testing.T) {
 	}
 }
 
-// TestOnePinOneSentence: ls and rm say the same of what keeps a repository's
-// manifests.
+// TestOnePinOneSentence: ls and rm describe a pin with the same sentence.
 func TestOnePinOneSentence(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("pin", "bad", fixtures.Image{})
@@ -191,9 +191,8 @@ func TestOnePinOneSentence(t *testing.T) {
 	}
 }
 
-// TestAllListsOfBrokenTagsAgree: the headline of check, the tags that it lists, ls
-// --broken as text and as CSV, and both documents name the same tags as broken, and
-// the same as those that could not be judged, each with a reason.
+// TestAllListsOfBrokenTagsAgree: the headline and list of check, ls --broken as text and CSV,
+// and both documents have the same broken tags, and the same unknown ones with reasons.
 func TestAllListsOfBrokenTagsAgree(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
 	broken, unknown := 0, 0
@@ -231,8 +230,8 @@ func TestAllListsOfBrokenTagsAgree(t *testing.T) {
 	}
 }
 
-// listsAgree compares what is said of the tags of STORE, and returns how many are
-// broken and how many are unknown.
+// listsAgree compares the lists of the tags of STORE, and returns the numbers of broken and
+// unknown ones.
 func (f *fake) listsAgree(t *testing.T, name string) (broken, unknown int) {
 	t.Helper()
 	type tag struct {
@@ -315,7 +314,7 @@ func (f *fake) listsAgree(t *testing.T, name string) (broken, unknown int) {
 	return len(is), len(not)
 }
 
-// ofTag is a line that names a tag, with what helps perhaps.
+// ofTag matches a line with a tag, and maybe its outlook.
 var ofTag = regexp.MustCompile(`(?m)^  (\S+:\S+)(?:$|  )`)
 
 func namedIn(text string) (refs []string) {
@@ -325,9 +324,9 @@ func namedIn(text string) (refs []string) {
 	return refs
 }
 
-// TestEveryTagThatIsHarmed: a finding names the first tags that it harms, and all of them
-// where that is asked for; nothing else changes, neither the plan nor the exit code.
-func TestEveryTagThatIsHarmed(t *testing.T) {
+// TestAffectedTags: a finding has the first tags that it blocks, or all with the flag; plan
+// and exit code don't change.
+func TestAffectedTags(t *testing.T) {
 	const tags = 37
 	b := fixtures.New(1)
 	lost := b.Image("app", "t00", fixtures.Image{}).Blobs[1]

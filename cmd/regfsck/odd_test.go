@@ -25,7 +25,7 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// TestOddStores checks stores that nobody would make on purpose.
+// TestOddStores checks unusual stores.
 func TestOddStores(t *testing.T) {
 	f := newWhole(t, fixtures.New(1))
 	for _, c := range []struct {
@@ -33,7 +33,7 @@ func TestOddStores(t *testing.T) {
 		build func() *fixtures.Builder
 		exit  int
 		want  []string // "id path", sorted; "*" stands for anything
-		tags  [3]int   // in all, broken, unknown
+		tags  [3]int   // all, broken, unknown
 	}{
 		{"a directory of one letter", func() *fixtures.Builder {
 			b := small()
@@ -102,7 +102,7 @@ func small() *fixtures.Builder {
 	return b
 }
 
-// directories returns a store of nothing but these.
+// directories returns a store of empty directories.
 func directories(keys ...string) *fixtures.Builder {
 	b := fixtures.New(1)
 	for _, key := range keys {
@@ -111,7 +111,7 @@ func directories(keys ...string) *fixtures.Builder {
 	return b
 }
 
-// sized returns a store with one tag, which is an index of that many bytes.
+// sized returns a store with one tag on an index of that size.
 func sized(bytes int) *fixtures.Builder {
 	const before, after = `{"schemaVersion":2,"manifests":[],"annotations":{"x":"`, `"}}`
 	b := fixtures.New(1)
@@ -119,11 +119,11 @@ func sized(bytes int) *fixtures.Builder {
 	return b
 }
 
-// color matches what --color=always adds, and nothing of the names.
+// color matches what --color=always adds, but not names.
 var color = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-// TestNamesWithControlCharacters puts them wherever a name is free. The text
-// shows none of them raw, and the document holds the names as they are.
+// TestNamesWithControlCharacters: text has no raw control characters of names, and the
+// document has the exact names.
 func TestNamesWithControlCharacters(t *testing.T) {
 	const evil = "a\x1b[2J\n\r\t\u009b1m\u202e\"\\<&>\u2028b"
 	b := small()
@@ -165,9 +165,9 @@ func TestNamesWithControlCharacters(t *testing.T) {
 	}
 }
 
-// TestNamesThatAreNoText checks a store whose names hold bytes that are no
-// UTF-8, in memory, since not every filesystem lets them in.
-func TestNamesThatAreNoText(t *testing.T) {
+// TestNamesThatAreNotUTF8 checks a store with such names, in memory, since some filesystems
+// refuse them.
+func TestNamesThatAreNotUTF8(t *testing.T) {
 	const bytes = "a\xff\x9b1m\xc3"
 	b := small()
 	b.Erase(b.Tagged("twin", "a").Blobs[1].Key())
@@ -189,8 +189,7 @@ func TestNamesThatAreNoText(t *testing.T) {
 	}
 }
 
-// TestSpellingsOfSTORE names one store in every way there is, and finds the
-// same each time.
+// TestSpellingsOfSTORE: each spelling of a store's path gives the same result.
 func TestSpellingsOfSTORE(t *testing.T) {
 	b := small()
 	b.Erase(b.Tagged("twin", "a").Blobs[1].Key())
@@ -225,7 +224,7 @@ func TestSpellingsOfSTORE(t *testing.T) {
 	}
 }
 
-// foreignIn returns the keys of the foreign files that a check finds.
+// foreignIn returns the keys of the foreign files in a check.
 func foreignIn(t *testing.T, f *fake, flags ...string) (keys []string) {
 	t.Helper()
 	for _, found := range f.judge(t, flags...).Findings {
@@ -237,8 +236,7 @@ func foreignIn(t *testing.T, f *fake, flags ...string) (keys []string) {
 	return keys
 }
 
-// strayed is a store with something beside the directories that a registry makes:
-// at each level, a file and a directory in which there is more than one.
+// strayed returns a store with foreign files and directories at each level.
 func strayed() (b *fixtures.Builder, strays []string) {
 	b = fixtures.Standard()
 	b.Lock("filesystem-in-use")
@@ -253,9 +251,9 @@ func strayed() (b *fixtures.Builder, strays []string) {
 	return b, strays
 }
 
-// What stands above the store's own directories is foreign, whatever of them STORE
-// names, and what is the registry's, the user's or regfsck's own is not.
-func TestWhatStandsAboveTheStore(t *testing.T) {
+// TestForeignFilesAboveTheStore: what is beside the store's own directories is foreign,
+// whichever of them STORE names, except files of the registry, the user or regfsck.
+func TestForeignFilesAboveTheStore(t *testing.T) {
 	b, strays := strayed()
 	f := newWhole(t, b)
 	for _, dir := range []string{".", "docker", layout.Root} {
@@ -284,8 +282,8 @@ func TestWhatStandsAboveTheStore(t *testing.T) {
 	}
 }
 
-// In a bucket a page for each level tells of them.
-func TestWhatStandsAboveTheStoreInABucket(t *testing.T) {
+// TestForeignFilesAboveABucket: in a bucket they are found with a page a level.
+func TestForeignFilesAboveABucket(t *testing.T) {
 	b, strays := strayed()
 	f, s := bucketed(t)
 	s.Make(t, "registry").Fill(t, s3test.From(b.Into, "some/path/"))
@@ -295,8 +293,8 @@ func TestWhatStandsAboveTheStoreInABucket(t *testing.T) {
 	}
 }
 
-// What has two names in the store is judged twice, and what isn't needed under
-// one would be taken from the other.
+// TestALinkIntoTheStoreIsNotFollowed: objects with two names would be checked twice, and what
+// one name doesn't need would be removed under the other.
 func TestALinkIntoTheStoreIsNotFollowed(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
@@ -339,7 +337,7 @@ func TestALinkIntoTheStoreIsNotFollowed(t *testing.T) {
 	}
 }
 
-// A whole store may stand behind a link that is followed.
+// TestAStoreBehindALink: a followed link may lead to a whole store.
 func TestAStoreBehindALink(t *testing.T) {
 	f := newFix(t, small())
 	docker, elsewhere := filepath.Join(f.store, "docker"), filepath.Join(filepath.Dir(f.store), "elsewhere")
@@ -354,9 +352,8 @@ func TestAStoreBehindALink(t *testing.T) {
 	}
 }
 
-// TestAV2Alone takes the v2 out of a store: wherever it stands, and whether it or
-// the directory that holds it is named, it has the same findings and the same
-// plan, is fixed, and is undone.
+// TestAV2Alone moves the v2 directory out of a store: by its path or that of its parent, it
+// has the same findings and plan, is fixed and undone.
 func TestAV2Alone(t *testing.T) {
 	for name, b := range map[string]*fixtures.Builder{"littered": littered(), "rotten": rotten()} {
 		f := newFix(t, b)
@@ -385,7 +382,7 @@ func TestAV2Alone(t *testing.T) {
 	}
 }
 
-// A key to follow, a state directory and a report are found in a v2 alone as in a
+// TestPlacesInAV2Alone: keys of followed links, state directories and reports work as in a
 // whole store.
 func TestPlacesInAV2Alone(t *testing.T) {
 	f := newFix(t, littered())
@@ -419,9 +416,9 @@ func TestPlacesInAV2Alone(t *testing.T) {
 	}
 }
 
-// Tags of schema 1 are told, with the version that can't serve them, and ls says
-// what they are.
-func TestSchema1IsTold(t *testing.T) {
+// TestSchema1: tags of schema 1 are reported, with the version that can't serve them, and ls
+// shows them.
+func TestSchema1(t *testing.T) {
 	b := small()
 	const note = "registry 2.x serves it, 3.x does not"
 	f := newWhole(t, b)
@@ -453,9 +450,9 @@ func TestSchema1IsTold(t *testing.T) {
 	}
 }
 
-// What was emptied a moment ago is waited for and judged, and a line says so;
-// judged at once it is unknown, which the exit code and the verdict say.
-func TestWhatMovesIsWaitedFor(t *testing.T) {
+// TestConcurrentChanges: a directory that was just emptied is waited for, with a message;
+// with --no-wait its state is unknown, in exit code and verdict.
+func TestConcurrentChanges(t *testing.T) {
 	b := fixtures.Standard()
 	f := newWhole(t, b)
 	key := layout.CurrentKey("base", "stable")

@@ -51,9 +51,9 @@ func TestQuiet(t *testing.T) {
 	}
 }
 
-// Where all is well --quiet prints nothing at all; a plan with steps and a list are asked
-// to be seen.
-func TestQuietIsSilentWhereAllIsWell(t *testing.T) {
+// TestQuietWithoutFindings: if all is well, --quiet prints nothing; plans with steps and
+// lists are printed.
+func TestQuietWithoutFindings(t *testing.T) {
 	f := newFix(t, littered())
 	for args, want := range map[string]bool{
 		"check STORE": false, "check STORE --fail-on garbage": true, "fix STORE": true, "ls STORE": true,
@@ -70,7 +70,7 @@ func TestQuietIsSilentWhereAllIsWell(t *testing.T) {
 	}
 }
 
-func TestProgressIsShownUnlessUnwanted(t *testing.T) {
+func TestProgress(t *testing.T) {
 	for flag, want := range map[string]bool{"--thorough": true, "--no-progress": false, "--quiet": false} {
 		f := newFake(t)
 		f.terminal = func(io.Writer) (int, bool) { return 80, true }
@@ -174,7 +174,7 @@ func TestStdoutThatFails(t *testing.T) {
 	}
 }
 
-// A real pipe, whose breaking would end the process if nobody cared.
+// TestStdoutThatIsAClosedPipe: a closed pipe doesn't end the process.
 func TestStdoutThatIsAClosedPipe(t *testing.T) {
 	f := newFake(t)
 	r, w, err := os.Pipe()
@@ -189,7 +189,8 @@ func TestStdoutThatIsAClosedPipe(t *testing.T) {
 	}
 }
 
-// TestPhasesOfAnApplyAreNumbered by the apply, not by the reading of which its plan was made.
+// TestPhasesOfAnApplyAreNumbered: the phases of an apply are numbered separately from those
+// of its plan.
 func TestPhasesOfAnApplyAreNumbered(t *testing.T) {
 	f := newFix(t, littered())
 	f.terminal = func(io.Writer) (int, bool) { return 80, true }
@@ -205,7 +206,7 @@ type writerFunc func(p []byte) (int, error)
 
 func (w writerFunc) Write(p []byte) (int, error) { return w(p) }
 
-// A run that was started under nohup isn't ended by a terminal that goes.
+// TestSignalsThatAreIgnored: a run under nohup isn't ended by SIGHUP.
 func TestSignalsThatAreIgnored(t *testing.T) {
 	if slices.Contains(stopSignals(), os.Signal(syscall.SIGHUP)) == signal.Ignored(syscall.SIGHUP) {
 		t.Errorf("as the tests were started SIGHUP is ignored: %v, and heeded all the same, or neither", signal.Ignored(syscall.SIGHUP))

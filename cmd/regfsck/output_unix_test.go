@@ -17,7 +17,7 @@ import (
 	"regfsck/graph/check"
 )
 
-// Under nohup SIGHUP isn't among them.
+// TestSignalsCancel: each of the signals cancels a run; under nohup SIGHUP isn't one.
 func TestSignalsCancel(t *testing.T) {
 	for _, sig := range stopSignals() {
 		f := newFake(t)
@@ -38,10 +38,10 @@ func TestSignalsCancel(t *testing.T) {
 	}
 }
 
-// TestACheckThatIsInterrupted says what it has found: where it hashes blobs, of all that it
-// knows by then; before that, what it has read. It never says that a store is clean, and
-// a corrupt blob that was found is told of.
-func TestACheckThatIsInterrupted(t *testing.T) {
+// TestInterruptedCheck: while blobs are hashed, an interrupted check reports what it has
+// found; before that, what it has read. It never reports a store as clean, and it reports
+// corrupt blobs that it found.
+func TestInterruptedCheck(t *testing.T) {
 	b := fixtures.New(11)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{5000, 4000, 3000, 2000}})
 	b.Edit(m.Blobs[1].Key(), func(x []byte) []byte { x[0] ^= 1; return x }) // the largest is hashed first
@@ -116,9 +116,9 @@ func TestACheckThatIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestARunSaysWhereItStands: SIGUSR1 is answered on stderr, with --quiet too, and ends
+// TestProgressOnRequest: SIGUSR1 prints the progress on stderr, also with --quiet, and ends
 // nothing.
-func TestARunSaysWhereItStands(t *testing.T) {
+func TestProgressOnRequest(t *testing.T) {
 	for _, flag := range []string{"--quiet", "--json", "--no-progress"} {
 		f := newWhole(t, fixtures.Standard())
 		told := make(chan struct{})

@@ -16,7 +16,7 @@ import (
 	"regfsck/fixtures"
 )
 
-// typed is what is typed once something was said.
+// typed is input for a prompt.
 type typed struct{ after, keys string }
 
 // onTerminal starts a shell command on a terminal, for a minute at most. Its directory is dir,
@@ -61,14 +61,14 @@ func onATerminal(t *testing.T, rows int, environ []string, command string, keys 
 		t.Fatal(err)
 	}
 	in.Close()
-	cmd.Wait() // the code says how that went
+	cmd.Wait() // the exit code has the result
 	return strings.ReplaceAll(all.String(), "\r\n", "\n"), cmd.ProcessState.ExitCode()
 }
 
-// TestLongAnswersAreShownPageByPage: on a terminal, by less or another pager, with the exit
-// code of the command however the pager is left; never where something is asked, changed
-// or piped on, and never as JSON.
-func TestLongAnswersAreShownPageByPage(t *testing.T) {
+// TestPager: on a terminal, long answers are shown by less or another pager, with the
+// command's exit code however the pager is left; never with a prompt, a change or a pipe, and
+// never as JSON.
+func TestPager(t *testing.T) {
 	b := fixtures.Standard()
 	for _, d := range fixtures.Damages() {
 		if d.Disk == nil && (d.ID == "blob-missing" && d.Name == "a layer" || d.ID == "layer-link-missing" && d.Name == "of a config") {
@@ -93,7 +93,7 @@ func TestLongAnswersAreShownPageByPage(t *testing.T) {
 		rows          int
 		environ       []string
 		keys          []typed
-		whole, paged  bool // the answer's end is shown; so is the pager's mark
+		whole, paged  bool // the end is shown; the pager is used
 		exit          int
 	}{
 		{"what doesn't fit, left at once", check, 10, environ, []typed{{"\x1b[K", "q"}}, false, false, 4},

@@ -13,9 +13,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// reborn is a store with an image that is removed from it, and with another that stays;
-// links are the files of the first that come back without its blobs, as from a backup of
-// the links alone.
+// reborn returns a store with an image that is removed from it, and one that isn't; links are
+// the files of the first that are restored without its blobs, as from a backup of the links.
 func reborn() (b *fixtures.Builder, image fixtures.Manifest, links map[string][]byte) {
 	b = fixtures.New(1)
 	image = b.Image("app", "v1", fixtures.Image{Layers: []int{100, 300_000}})
@@ -29,10 +28,9 @@ func reborn() (b *fixtures.Builder, image fixtures.Manifest, links map[string][]
 	return b, image, links
 }
 
-// TestTheOwnPastHeals removes an image, brings its links back, and has the store heal
-// itself by what the removal keeps, without a word about a source. What is announced is
-// what can be pulled then; runs are undone in their order, and a copy whose original was
-// purged stays.
+// TestTheOwnPastHeals removes an image, restores its links, and heals the store from the
+// removal's quarantine, without a named source. The announced tags can be pulled; runs are
+// undone in order, and a copy whose original was purged remains.
 func TestTheOwnPastHeals(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		b, image, links := reborn()
@@ -74,14 +72,14 @@ func TestTheOwnPastHeals(t *testing.T) {
 			t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 		}
 		f.untouched(t, "undo of the heal", bereft)
-		f.run("undo", "STORE", removed.Run) // its links have come back otherwise
+		f.run("undo", "STORE", removed.Run) // its links were restored already
 		if broken := f.broken(t, "--verify", "all"); len(broken) > 0 {
 			t.Errorf("broken: %v", broken)
 		}
 	}
 }
 
-// heals checks, plans and fixes a store that has what it lacks in its own past.
+// heals checks, plans and fixes a store with lost blobs in its own past.
 func (f *fake) heals(t *testing.T, image fixtures.Manifest, run *applied) {
 	t.Helper()
 	lacking := len(image.Blobs) + 1
@@ -108,8 +106,8 @@ func (f *fake) heals(t *testing.T, image fixtures.Manifest, run *applied) {
 	}
 }
 
-// TestABucketsOwnPastHeals does the same in a bucket, where versions hold what was
-// removed, by a run or by somebody else; and one that was written over.
+// TestABucketsOwnPastHeals does the same in a bucket, whose versions hold what was removed by
+// a run or otherwise, or overwritten.
 func TestABucketsOwnPastHeals(t *testing.T) {
 	b, image, links := reborn()
 	f, _, made := change(t, b, s3test.Enabled)
@@ -138,7 +136,7 @@ func TestABucketsOwnPastHeals(t *testing.T) {
 
 	lost, torn := "some/path/"+image.Blobs[0].Key(), "some/path/"+image.Blobs[1].Key()
 	made.Delete(t, lost, "")
-	made.Delete(t, torn, "") // else a run that is as new as what is written over takes that for its own
+	made.Delete(t, torn, "") // otherwise the run would take it for its own version
 	made.Put(t, torn, []byte("x"))
 	if exit := f.document(t, &healed, "fix", "STORE", "--no-wait", "--apply", "--yes", "--max-delete", "100%"); exit != 1 || healed.Totals.Done != 2 {
 		t.Errorf("fix: exit %d, %+v, %s", exit, healed, f.errs.String())
@@ -146,9 +144,8 @@ func TestABucketsOwnPastHeals(t *testing.T) {
 	sameObjects(t, "healed", whole, objects(t, made))
 }
 
-// TestWhatWasWrongIsNoPast: bytes that were moved away because they are corrupt heal
-// nothing, whoever keeps them.
-func TestWhatWasWrongIsNoPast(t *testing.T) {
+// TestCorruptPast: corrupt bytes in the quarantine heal nothing.
+func TestCorruptPast(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("app", "v1", fixtures.Image{Layers: []int{100}})
 	layer := image.Blobs[1]
@@ -166,9 +163,9 @@ func TestWhatWasWrongIsNoPast(t *testing.T) {
 	}
 }
 
-// TestAPastThatCantBeSeen: a check that may not look into the state directory says what
-// it doesn't know, once; and what can be seen is healed all the same.
-func TestAPastThatCantBeSeen(t *testing.T) {
+// TestUnreadablePast: a check without access to the state directory reports that once; what
+// can be read is healed.
+func TestUnreadablePast(t *testing.T) {
 	b, image, links := reborn()
 	f := newFix(t, b)
 	if exit := f.run("rm", "STORE", "app", "--apply", "--yes"); exit != 0 {
@@ -181,7 +178,7 @@ func TestAPastThatCantBeSeen(t *testing.T) {
 	if err := os.Rename(state, state+".away"); err != nil {
 		t.Fatal(err)
 	}
-	write(t, state, "no directory") // as unreadable for root as for anybody
+	write(t, state, "no directory") // unreadable for root too
 	f.run("check", "STORE", "--no-progress")
 	if n := strings.Count(strings.Join(strings.Fields(f.out.String()), " "), "could not be looked at, so that more may be healed"); n != 1 {
 		t.Errorf("it is said %d times\n%s", n, f.out.String())
@@ -200,11 +197,10 @@ func TestAPastThatCantBeSeen(t *testing.T) {
 	f.heals(t, image, &healed)
 }
 
-// TestAPastThatIsOutOfReachIsNamed: where something stays lost, the state directories are
-// named that may keep it and that nobody can look into: on other machines, and on disks of
-// this one that are not mounted. Where nothing is lost, they aren't. One that is another
-// store's by now keeps nothing of this one.
-func TestAPastThatIsOutOfReachIsNamed(t *testing.T) {
+// TestPastElsewhere: if something remains lost, other state directories that may have it are
+// listed: on other machines, and on disks that aren't mounted; otherwise not. A directory of
+// another store has nothing.
+func TestPastElsewhere(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v1", fixtures.Image{Layers: []int{100}})
 	f := newFix(t, b)

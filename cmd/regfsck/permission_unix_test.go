@@ -18,11 +18,11 @@ import (
 	"regfsck/walker/layout"
 )
 
-// theirs names the variable that tells of a store of another user.
+// theirs is the variable with the path of another user's store.
 const theirs = "STORE_OF_ANOTHER_USER"
 
-// TestPermissions runs as a user who is refused what is forbidden. Root isn't:
-// for root the test binary is started again as nobody.
+// TestPermissions runs as a user without permissions. For root, the test binary is started
+// again as nobody.
 func TestPermissions(t *testing.T) {
 	if os.Geteuid() == 0 {
 		asNobody(t)
@@ -39,7 +39,7 @@ func TestPermissions(t *testing.T) {
 	t.Run("of another user", func(t *testing.T) { f.testSame(t, want) })
 }
 
-// asNobody runs the test in a process of nobody's.
+// asNobody runs the test in a process of user nobody.
 func asNobody(t *testing.T) {
 	dir := t.TempDir()
 	for d := dir; len(d) > len(os.TempDir()); d = filepath.Dir(d) {
@@ -71,11 +71,11 @@ func asNobody(t *testing.T) {
 	}
 }
 
-// boast matches what nobody can say who was refused something.
+// boast matches claims that a check without permissions can't make.
 var boast = regexp.MustCompile(`CLEAN|(?i)no tags|all \d+ tags can be pulled|disks are mounted`)
 
-// testClosed closes one place after the other. A check names just that place,
-// and claims nothing of what may lie behind it.
+// testClosed makes one path after the other unreadable. A check reports only that path, and
+// claims nothing about its content.
 func (f *fake) testClosed(t *testing.T) {
 	base := fixtures.Standard().Tagged("base", "stable")
 	for _, key := range []string{
@@ -111,7 +111,7 @@ func (f *fake) testClosed(t *testing.T) {
 	}
 }
 
-// closed gives path another mode, until the returned function is called.
+// closed changes the mode of path until open is called.
 func closed(t *testing.T, path string, mode fs.FileMode) (open func()) {
 	t.Helper()
 	info, err := os.Stat(path)
@@ -124,7 +124,7 @@ func closed(t *testing.T, path string, mode fs.FileMode) (open func()) {
 	return func() { os.Chmod(path, info.Mode()) }
 }
 
-// testReadOnly takes all write permissions away and finds the same.
+// testReadOnly removes all write permissions; the result must be the same.
 func (f *fake) testReadOnly(t *testing.T, want []string) {
 	err := filepath.WalkDir(f.store, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -142,8 +142,8 @@ func (f *fake) testReadOnly(t *testing.T, want []string) {
 	f.testSame(t, want)
 }
 
-// testSame finds the same, and leaves no trace. Where the store belongs to
-// somebody else, some ways of leaving none are refused.
+// testSame checks that the result is the same and nothing is written. For another user's
+// store, some flags are refused.
 func (f *fake) testSame(t *testing.T, want []string) {
 	before := snapshot(t, f.store)
 	if got := f.judge(t).lines(); !slices.Equal(got, want) || len(want) < 12 {

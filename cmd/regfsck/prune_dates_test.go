@@ -18,8 +18,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestPruneByCreated reads when images were made; where nothing says so it goes by
-// the push, and says it.
+// TestPruneByCreated uses the created times of images, or the pushed time with a note.
 func TestPruneByCreated(t *testing.T) {
 	b := fixtures.New(1)
 	at := func(month int, tag string) fixtures.Manifest {
@@ -55,14 +54,14 @@ func TestPruneByCreated(t *testing.T) {
 	if !strings.Contains(f.out.String(), "created isn't known") {
 		t.Errorf("the text doesn't say which date was used:\n%s", f.out.String())
 	}
-	b.Erase(lost.Blobs[0].Key()) // the config; the tag is broken by that, and stays or goes like any other
+	b.Erase(lost.Blobs[0].Key()) // the config; the tag is broken but judged normally
 	f.rewrite(t, b)
 	if v := f.prune(t, "--keep-last", "1", "--time", "created").of(t, "app:lost"); v.By != "pushed" || v.Note != "created isn't known" || !strings.HasPrefix(v.Date, "2024-06-01") {
 		t.Errorf("%+v", v)
 	}
 }
 
-// TestPruneReadsNoMoreConfigsThanItNeeds: going by the push it opens none.
+// TestPruneReadsNoMoreConfigsThanItNeeds: with pushed times it reads none.
 func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
@@ -79,7 +78,7 @@ func TestPruneReadsNoMoreConfigsThanItNeeds(t *testing.T) {
 	}
 }
 
-// opening notes what is opened.
+// opening records the keys that are opened.
 type opening struct {
 	backend.Reader
 	mu   sync.Mutex
@@ -93,9 +92,9 @@ func (o *opening) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return o.Reader.Open(ctx, key)
 }
 
-// TestPruneKeepsTheCalendarOfAPlace: half past eleven at night in London is the
-// next day in Berlin, so the two tags of one evening stand for two days there.
-func TestPruneKeepsTheCalendarOfAPlace(t *testing.T) {
+// TestPruneInATimeZone: half past eleven at night in London is the next day in Berlin, so two
+// tags of one evening are of two days there.
+func TestPruneInATimeZone(t *testing.T) {
 	b := fixtures.New(1)
 	for i, at := range []string{"2024-05-10T20:00:00Z", "2024-05-10T21:30:00Z", "2024-05-10T22:30:00Z", "2024-05-12T10:00:00Z"} {
 		moment, err := time.Parse(time.RFC3339, at)
@@ -131,8 +130,8 @@ func TestPruneKeepsTheCalendarOfAPlace(t *testing.T) {
 	f.untouched(t, "refused", before)
 }
 
-// copied returns a store as a copy without its times leaves it: n images made over
-// years, whose files were all written within minutes.
+// copied returns a store copied without times: n images made over years, with files written
+// within minutes.
 func copied(n int) *fixtures.Builder {
 	b := fixtures.New(1)
 	for i := range n {
@@ -176,9 +175,8 @@ func TestPruneRefusesACopy(t *testing.T) {
 	}
 }
 
-// TestPruneDoesNotBelieveEveryDate: a date before there were registries, or one
-// that is still to come, keeps what has no other.
-func TestPruneDoesNotBelieveEveryDate(t *testing.T) {
+// TestInvalidDates: a tag without another date than one before 2013 or in the future is kept.
+func TestInvalidDates(t *testing.T) {
 	b, _ := aged()
 	b.Touch(layout.CurrentKey("other", "v0"), time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC))
 	b.Touch(layout.CurrentKey("other", "v1"), time.Now().AddDate(9, 0, 0))
@@ -194,8 +192,8 @@ func TestPruneDoesNotBelieveEveryDate(t *testing.T) {
 	}
 }
 
-// TestARebuiltTagIsAsOldAsItWas: a bucket gives a rebuilt link the time of that
-// moment, and no rule takes the tag for the newest one.
+// TestARebuiltTagIsAsOldAsItWas: a rebuilt link in a bucket has a new time, but its tag isn't
+// the newest.
 func TestARebuiltTagIsAsOldAsItWas(t *testing.T) {
 	b := fixtures.New(1)
 	for i, tag := range []string{"v1", "v2", "v3"} {

@@ -14,9 +14,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestPruneKeepsWhatIsUncertain: a tag whose link or manifest can't be trusted
-// stays, with whatever it may have meant; what a broken manifest pins loses no more
-// than the links of its tags; and the other repositories lose what they are to.
+// TestPruneKeepsWhatIsUncertain: a tag with an unreadable link or manifest is kept, with all
+// of its possible targets; in a pinned repository only links of tags are removed; other
+// repositories are pruned normally.
 func TestPruneKeepsWhatIsUncertain(t *testing.T) {
 	for name, damage := range map[string]func(*fixtures.Builder, fixtures.Manifest){
 		"manifest missing": func(b *fixtures.Builder, m fixtures.Manifest) { b.Erase(m.Key()) },
@@ -24,7 +24,7 @@ func TestPruneKeepsWhatIsUncertain(t *testing.T) {
 			b.Edit(m.Key(), func(body []byte) []byte { body[len(body)/2] ^= 1; return body })
 		},
 		"link cut": func(b *fixtures.Builder, m fixtures.Manifest) {
-			b.Erase(layout.HistoryKey("app", "v1", m.Digest)) // which would tell
+			b.Erase(layout.HistoryKey("app", "v1", m.Digest)) // which would show it
 			b.Edit(layout.CurrentKey("app", "v1"), func([]byte) []byte { return nil })
 		},
 		"link gone": func(b *fixtures.Builder, m fixtures.Manifest) {
@@ -88,9 +88,9 @@ func TestPruneKeepsWhatIsUncertain(t *testing.T) {
 	}
 }
 
-// TestPruneLeavesOddNamesAlone: what can't be removed for its name doesn't keep the rest
-// from going.
-func TestPruneLeavesOddNamesAlone(t *testing.T) {
+// TestPruneKeepsInvalidNames: what can't be removed because of its name doesn't prevent other
+// removals.
+func TestPruneKeepsInvalidNames(t *testing.T) {
 	b, _ := aged()
 	b.Tag("other", "-odd", b.Tagged("other", "v0").Digest)
 	b.Touch(layout.CurrentKey("other", "-odd"), fixtures.Epoch)
@@ -104,7 +104,7 @@ func TestPruneLeavesOddNamesAlone(t *testing.T) {
 	}
 }
 
-// TestPruneOfTooMuch: the share that may go is guarded, as for a fix.
+// TestPruneOfTooMuch: --max-delete applies as for a fix.
 func TestPruneOfTooMuch(t *testing.T) {
 	b := fixtures.New(1)
 	for i := range 400 {
@@ -130,9 +130,9 @@ func TestPruneOfTooMuch(t *testing.T) {
 	}
 }
 
-// TestPruneOfABucketIsThatOfItsDirectory plans in a bucket and in the directory in which
-// the server keeps it, and carries it out and undoes it in the bucket.
-func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
+// TestPruneOfABucket compares the plans of a bucket and of the server's directory, and
+// carries it out and undoes it in the bucket.
+func TestPruneOfABucket(t *testing.T) {
 	b, _ := aged()
 	f, _, made := change(t, b, s3test.Enabled)
 	f.now = func() time.Time { return time.Now().AddDate(0, 0, 1) }
@@ -167,9 +167,9 @@ func TestPruneOfABucketIsThatOfItsDirectory(t *testing.T) {
 	sameObjects(t, "undone", objectsBefore, objects(t, made))
 }
 
-// loose returns a store with manifests without a tag, half of them pushed in the
-// year before now: an old index and its child, a young index whose child is old,
-// an old and a young image, and an old signature of each of the two images.
+// loose returns a store with untagged manifests, half of them pushed in the last year: an old
+// index and its child, a young index with an old child, an old and a young image, and an old
+// signature of each of the two images.
 func loose(now time.Time) (b *fixtures.Builder, m map[string]fixtures.Manifest) {
 	b, m = fixtures.New(1), map[string]fixtures.Manifest{}
 	b.Image("app", "v1", fixtures.Image{})
@@ -184,8 +184,8 @@ func loose(now time.Time) (b *fixtures.Builder, m map[string]fixtures.Manifest) 
 	return b, m
 }
 
-func TestPruneOfWhatHasNoTag(t *testing.T) {
-	now := time.Now().AddDate(1, 0, 0) // as newFix has it
+func TestPruneOfUntaggedManifests(t *testing.T) {
+	now := time.Now().AddDate(1, 0, 0) // as in newFix
 	b, m := loose(now)
 	f := newFix(t, b)
 	before := f.content(t)
@@ -234,8 +234,7 @@ func TestPruneOfWhatHasNoTag(t *testing.T) {
 	}
 }
 
-// TestPruneLeavesAPushAlone: what was pushed within the grace may still get its
-// tag, and --untagged doesn't name it.
+// TestPruneLeavesAPushAlone: a manifest in grace may still get its tag, and is kept.
 func TestPruneLeavesAPushAlone(t *testing.T) {
 	now := time.Now().AddDate(1, 0, 0)
 	b := fixtures.New(1)
@@ -282,8 +281,8 @@ func TestPruneRefusesRepositoriesWithoutTags(t *testing.T) {
 	}
 }
 
-// spoken is a store with tags that go and a manifest without a tag, which something
-// speaks for.
+// spoken returns a store with tags to remove and an untagged manifest that something refers
+// to.
 func spoken(speak func(b *fixtures.Builder) fixtures.Manifest) (b *fixtures.Builder, stays fixtures.Manifest) {
 	b = fixtures.New(1)
 	for _, tag := range []string{"v1", "v2", "v3"} {
@@ -292,9 +291,9 @@ func spoken(speak func(b *fixtures.Builder) fixtures.Manifest) (b *fixtures.Buil
 	return b, speak(b)
 }
 
-// A rule takes no manifest without a tag that a fix would keep, and what it can't
-// take in one repository keeps nothing in the others.
-func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
+// TestPruneKeepsWhatAFixKeeps: a rule removes no untagged manifest that a fix would keep, and
+// a repository where that happens doesn't affect others.
+func TestPruneKeepsWhatAFixKeeps(t *testing.T) {
 	for name, c := range map[string]struct {
 		why   string
 		speak func(b *fixtures.Builder) fixtures.Manifest
@@ -348,9 +347,9 @@ func TestARuleTakesNoManifestThatAFixKeeps(t *testing.T) {
 	}
 }
 
-// A tag or repository of a name that no registry accepts stays, and keeps no rule
-// from the rest.
-func TestARuleLeavesOddNamesAlone(t *testing.T) {
+// TestPruneKeepsInvalidTags: a tag or repository with an invalid name is kept, and doesn't
+// affect others.
+func TestPruneKeepsInvalidTags(t *testing.T) {
 	for _, odd := range [][2]string{{"app", "-odd"}, {"Odd", "v1"}} {
 		b, _ := spoken(func(b *fixtures.Builder) fixtures.Manifest { return b.Image(odd[0], odd[1], fixtures.Image{}) })
 		b.Image(odd[0], "v2", fixtures.Image{})

@@ -9,8 +9,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// expiring returns a store whose images say themselves how long they are to stay, each
-// in another way, as seen a year and a bit after the last push.
+// expiring returns a store of images with expiries in all forms, a year and a bit after the
+// last push.
 func expiring() *fixtures.Builder {
 	b := fixtures.New(1)
 	labelled := func(tag, after string) fixtures.Manifest {
@@ -90,8 +90,8 @@ func TestPruneHonoursExpiry(t *testing.T) {
 	f.untouched(t, "undone", b)
 }
 
-// TestExpiryOfWhatCannotBeRead keeps it: nobody knows what an image says whose config,
-// manifest or children are gone.
+// TestExpiryOfWhatCannotBeRead: an image whose config, manifest or children are missing is
+// kept.
 func TestExpiryOfWhatCannotBeRead(t *testing.T) {
 	b := expiring()
 	label, index := b.Tagged("app", "label"), b.Tagged("app", "index-of-two")

@@ -16,8 +16,8 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestPruneKeepsWhatIsInUse plans by a list, from a file and from stdin, by flags and by
-// a policy, carries it out, and lets nothing go that the list names.
+// TestPruneKeepsWhatIsInUse plans with a list, from a file and from stdin, by flags and by a
+// policy, and carries it out: nothing in the list is removed.
 func TestPruneKeepsWhatIsInUse(t *testing.T) {
 	b, app := aged()
 	f := newFix(t, b)
@@ -65,8 +65,7 @@ func TestPruneKeepsWhatIsInUse(t *testing.T) {
 	}
 }
 
-// TestListsThatStopAPrune: what says nothing, or says it of another time or another
-// registry, is no list to remove by.
+// TestListsThatStopAPrune: an empty or old list, or one of another registry, is refused.
 func TestListsThatStopAPrune(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
@@ -112,8 +111,8 @@ func TestListsThatStopAPrune(t *testing.T) {
 	}
 }
 
-// access returns an access log that was written every 12 hours for some days up to a
-// moment, with pulls of references at some hours before its end.
+// access returns an access log with lines every 12 hours for some days until end, with pulls
+// some hours before end.
 func access(end time.Time, days int, pulls map[string]int) string {
 	var b strings.Builder
 	line := func(hours int, path string) {
@@ -128,8 +127,8 @@ func access(end time.Time, days int, pulls map[string]int) string {
 	return b.String()
 }
 
-// TestPruneKeepsWhatIsPulled by rotated logs, one of them compressed, by flags and by a
-// policy, and carries it out.
+// TestPruneKeepsWhatIsPulled plans with rotated logs, one of them compressed, by flags and by
+// a policy, and carries it out.
 func TestPruneKeepsWhatIsPulled(t *testing.T) {
 	b, app := aged()
 	f := newFix(t, b)
@@ -173,7 +172,7 @@ func TestPruneKeepsWhatIsPulled(t *testing.T) {
 	f.untouched(t, "undone", before)
 }
 
-// TestLogsThatStopAPrune: what isn't a whole log of this registry is none to remove by.
+// TestLogsThatStopAPrune: a log that is incomplete or of another registry is refused.
 func TestLogsThatStopAPrune(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
@@ -222,7 +221,7 @@ func TestLogsThatStopAPrune(t *testing.T) {
 	}
 }
 
-// TestPruneOfABucketKeepsWhatIsInUse as that of a directory does.
+// TestPruneOfABucketKeepsWhatIsInUse does the same in a bucket.
 func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
 	b, app := aged()
 	f, _, made := change(t, b, s3test.Enabled)
@@ -242,9 +241,8 @@ func TestPruneOfABucketKeepsWhatIsInUse(t *testing.T) {
 	}
 }
 
-// TestASavedPlanOutlivesNoList: what says which images are in use is too old for a plan that
-// is carried out later as it is for one that is made then.
-func TestASavedPlanOutlivesNoList(t *testing.T) {
+// TestSavedPlansWithLists: a saved plan expires when its lists and logs do.
+func TestSavedPlansWithLists(t *testing.T) {
 	b, app := aged()
 	f := newFix(t, b)
 	list, logs, saved := filepath.Join(f.dir, "prod.txt"), filepath.Join(f.dir, "access.log"), filepath.Join(f.dir, "plan")
@@ -263,7 +261,7 @@ func TestASavedPlanOutlivesNoList(t *testing.T) {
 	before := f.content(t)
 	for _, c := range []struct {
 		flags string
-		hours int // for which the plan holds
+		hours int // how long the plan is valid
 	}{
 		{"--keep-list DIR/prod.txt", 4},
 		{"--keep-list DIR/prod.txt --keep-list-age 30h", 10},

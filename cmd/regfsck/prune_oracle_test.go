@@ -12,11 +12,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestWhatPruneTakesIsExactlyWhatItSays prunes random stores by random policies, and
-// compares the files that are left with those that the verdicts leave a use for,
-// found by code that shares nothing with the program's: so each tag that stays has
-// all that a pull needs, as it was, and nothing is left that only what went used.
-func TestWhatPruneTakesIsExactlyWhatItSays(t *testing.T) {
+// TestPruneOracle prunes random stores with random policies, and compares the remaining files
+// with an independent computation from the verdicts: each kept tag has all that a pull needs,
+// unchanged, and nothing remains that only removed tags used.
+func TestPruneOracle(t *testing.T) {
 	going, signatures, untagged := 0, 0, 0
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 11))
@@ -64,7 +63,7 @@ func TestWhatPruneTakesIsExactlyWhatItSays(t *testing.T) {
 	}
 }
 
-// leftOf returns the keys that stay once the verdicts are done, as the oracle says.
+// leftOf returns the keys that remain after the verdicts, by the oracle.
 func leftOf(b *fixtures.Builder, verdicts []verdict) map[string]bool {
 	asked := &oracle.Removal{Tags: map[string]map[string]bool{}, Manifests: map[string]map[string]bool{}}
 	for _, v := range verdicts {
@@ -97,7 +96,7 @@ func leftOf(b *fixtures.Builder, verdicts []verdict) map[string]bool {
 	return keys
 }
 
-// files are the keys of all files that the store holds. Each must be as it was.
+// files returns the keys of all files of the store. Each must be unchanged.
 func (f *fake) files(t *testing.T, before fixtures.Picture) map[string]bool {
 	keys := map[string]bool{}
 	for key, e := range f.content(t) {
@@ -111,8 +110,8 @@ func (f *fake) files(t *testing.T, before fixtures.Picture) map[string]bool {
 	return keys
 }
 
-// randomTags returns a healthy store: images, indexes, what is about them in each
-// of the ways there are, tags that were moved, manifests that no tag is left on.
+// randomTags returns a healthy store: images, indexes, all kinds of referrers, moved tags,
+// and untagged manifests.
 func randomTags(seed uint64, r *rand.Rand) *fixtures.Builder {
 	b := fixtures.New(seed)
 	all := map[string][]fixtures.Manifest{}
@@ -151,7 +150,7 @@ func randomTags(seed uint64, r *rand.Rand) *fixtures.Builder {
 	return b
 }
 
-// randomPolicy returns some rules, and now and then where they hold.
+// randomPolicy returns random rules, sometimes with repositories.
 func randomPolicy(r *rand.Rand) (flags []string) {
 	for _, rule := range []string{"--keep-last 1", "--keep-last 2", "--keep-monthly 2", "--keep-within 90d", "--keep-newer-than 100d", "--keep-tags ^v[12]", "--keep-weekly 3", "--keep-semver major:2"} {
 		if r.IntN(4) == 0 && !slices.Contains(flags, strings.Fields(rule)[0]) {

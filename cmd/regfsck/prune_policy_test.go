@@ -14,7 +14,7 @@ import (
 	"regfsck/graph/retain"
 )
 
-// ofFlags reads a policy from a command line.
+// ofFlags parses a policy from a command line.
 func ofFlags(t *testing.T, args ...string) (p retain.Policy, err error) {
 	t.Helper()
 	app := &cli.App{Flags: ruleFlags(retain.Rows()), ExitErrHandler: func(*cli.Context, error) {}, Action: func(c *cli.Context) error {
@@ -27,9 +27,9 @@ func ofFlags(t *testing.T, args ...string) (p retain.Policy, err error) {
 	return p, err
 }
 
-// TestFlagsAndFileSayTheSame: each part means the same as a flag and as a key,
-// with one value and with a list.
-func TestFlagsAndFileSayTheSame(t *testing.T) {
+// TestFlagsAndFileAgree: each rule means the same as a flag and as a key, with one value and
+// with a list.
+func TestFlagsAndFileAgree(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policy.yml")
 	for flags, file := range map[string]string{
 		"--keep-last 3":                                  "- keep-last: 3",
@@ -61,8 +61,8 @@ func TestFlagsAndFileSayTheSame(t *testing.T) {
 	}
 }
 
-// TestPoliciesThatAreRefused: nothing is guessed.
-func TestPoliciesThatAreRefused(t *testing.T) {
+// TestInvalidPolicies: invalid policies are refused.
+func TestInvalidPolicies(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.yml")
 	if err := os.WriteFile(good, []byte("version: 1\nrules: [{keep-last: 1}]\n"), 0o600); err != nil {
@@ -83,8 +83,8 @@ func TestPoliciesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestARowMakesARule: a row that is added to the table is a flag, a key of a policy
-// file and a property of its schema, and keeps what it says.
+// TestARowMakesARule: a new row of the table is a flag, a key of a policy file and a property
+// of its schema, and its rule applies.
 func TestARowMakesARule(t *testing.T) {
 	f := newFix(t, fixtures.Standard())
 	f.rules = append(retain.Rows(), retain.Row{

@@ -11,9 +11,8 @@ import (
 	"regfsck/fixtures"
 )
 
-// lived returns a store as its recipes are for, seen at a moment: a project that is
-// worked on and one that isn't any more, a build cache, and review apps of which the
-// newest is old.
+// lived returns a store for the recipes: an active project and an inactive one, a build
+// cache, and review apps of which the newest is old.
 func lived(now time.Time) *fixtures.Builder {
 	b := fixtures.New(1)
 	ages := []struct {
@@ -42,8 +41,7 @@ func lived(now time.Time) *fixtures.Builder {
 	return b
 }
 
-// recipes are the prune commands of the recipes that stand by themselves, and what goes by
-// them of the store of lived.
+// recipes are the prune commands of the recipes, and what they remove of the store of lived.
 var recipes = map[string]string{
 	"--keep-list prod.yaml --keep-newer-than 30d --keep-last 3":            "app:v2",
 	"--keep-pulled-within 90d --pulled-log '/var/log/nginx/registry.log*'": "dead:v1 review/a:pr-1",
@@ -54,8 +52,7 @@ var recipes = map[string]string{
 	"--repo '**' --keep-newer-than 30d --keep-tags '^(latest|main|v[0-9].*)$' --may-remove 'pr-*'": "app:pr-7 review/a:pr-1 review/a:pr-2",
 }
 
-// TestRecipesOfPrune runs each prune command of the recipes, and holds that it
-// takes what its title says.
+// TestRecipesOfPrune runs each prune command of the recipes: it removes what its title says.
 func TestRecipesOfPrune(t *testing.T) {
 	readme, err := os.ReadFile("help/recipes.md")
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"regfsck/graph/check"
 )
 
-// pruned is the part of a plan of retention that tests look into.
+// pruned is a part of the document of a prune's plan.
 type pruned struct {
 	planned
 	Notes []string
@@ -27,7 +27,7 @@ type pruned struct {
 	Tags []verdict
 }
 
-// verdict is what becomes of a tag, or of a manifest without one.
+// verdict is the decision on a tag or untagged manifest.
 type verdict struct {
 	Repository, Tag, Digest string
 	Keep                    bool
@@ -36,7 +36,7 @@ type verdict struct {
 	Date, By, Note          string
 }
 
-// reason is why it stays or goes.
+// reason returns why it is kept or removed.
 func (v verdict) reason() string { return strings.Join(append(slices.Clone(v.Rules), v.Why), "; ") }
 
 // prune plans and returns the document.
@@ -46,7 +46,7 @@ func (f *fake) prune(t *testing.T, flags ...string) (p pruned) {
 	return p
 }
 
-// going are the names of what goes: "repo:tag", or "repo@digest".
+// going returns what is removed: "repo:tag", or "repo@digest".
 func (p pruned) going() []string { return p.names(false) }
 
 func (p pruned) names(keep bool) []string {
@@ -63,7 +63,7 @@ func (p pruned) names(keep bool) []string {
 	return names
 }
 
-// of returns the verdict on a tag, or on a manifest by its digest.
+// of returns the verdict on a tag, or on a manifest by digest.
 func (p pruned) of(t *testing.T, name string) verdict {
 	t.Helper()
 	for _, v := range p.Tags {
@@ -75,9 +75,8 @@ func (p pruned) of(t *testing.T, name string) verdict {
 	return verdict{}
 }
 
-// aged returns a store whose tags were pushed a month apart: v0 to v5 in team/app,
-// of which latest is v2 and v0 and v5 are signed, and v0 to v2 in other, which
-// shares v0's layers.
+// aged returns a store with tags pushed a month apart: v0 to v5 in team/app, where latest is
+// v2 and v0 and v5 are signed, and v0 to v2 in other, which shares v0's layers.
 func aged() (*fixtures.Builder, []fixtures.Manifest) {
 	b := fixtures.New(1)
 	var app []fixtures.Manifest
@@ -153,11 +152,11 @@ func TestASavedPruneIsCarriedOut(t *testing.T) {
 	f.untouched(t, "undone", before)
 }
 
-// TestPruneIsAsRead compares what a plan of retention says with testdata.
+// TestPruneIsAsRead compares the text of a prune with testdata.
 func TestPruneIsAsRead(t *testing.T) {
 	b, _ := aged()
 	f := newFix(t, b)
-	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on its length
+	store := f.store + strings.Repeat("x", 250-len(f.store)) // columns depend on the path's length
 	if err := os.Rename(f.store, store); err != nil {
 		t.Fatal(err)
 	}
@@ -178,8 +177,8 @@ func TestPruneIsAsRead(t *testing.T) {
 	}
 }
 
-// TestPruneSaysOfEachTag which rule keeps it, or why it goes.
-func TestPruneSaysOfEachTag(t *testing.T) {
+// TestPruneReasons: each tag has the rule that keeps it, or why it is removed.
+func TestPruneReasons(t *testing.T) {
 	b, app := aged()
 	f := newFix(t, b)
 	p := f.prune(t, "--keep-last", "1", "--keep-tags", "^v1")
@@ -213,7 +212,7 @@ func TestPruneSaysOfEachTag(t *testing.T) {
 	}
 }
 
-// signature is the tag that Cosign gives.
+// signature returns the tag of Cosign.
 func signature(m fixtures.Manifest) string {
 	return m.Repository + ":" + fixtures.FallbackTag(m.Digest) + ".sig"
 }
@@ -238,7 +237,7 @@ func TestPruneByFlagsAndByFile(t *testing.T) {
 			t.Errorf("%s: %s, in a file %s; %d steps", flags, byFlags.Plan, byFile.Plan, len(byFlags.Steps))
 		}
 	}
-	// The first rule that matches a repository is its only one.
+	// Only the first rule that matches a repository applies.
 	for text, want := range map[string]string{
 		"- {repo: team/*, keep-tags: [\"^v[34]$\"]}\n- {keep-last: 1}\n":                     "other:v0 other:v1 team/app:v0 team/app:v1 team/app:v2",
 		"- {repo: other, keep-last: all}\n- {keep-tags: [^v3]}\n":                            "team/app:v0 team/app:v1 team/app:v2 team/app:v4",
@@ -257,7 +256,7 @@ func TestPruneByFlagsAndByFile(t *testing.T) {
 func TestPruneKeepsLatestAndTheNewest(t *testing.T) {
 	b, _ := aged()
 	b.SetClock(fixtures.Epoch.AddDate(0, 9, 0))
-	b.Cosign(b.Tagged("other", "v1"), "sig") // newer than all, and nobody's newest
+	b.Cosign(b.Tagged("other", "v1"), "sig") // newer than all, but not the newest tag
 	f := newFix(t, b)
 	for flags, want := range map[string]string{
 		"--keep-tags ^v0":                         "other:v1 team/app:v1 team/app:v2 team/app:v3 team/app:v4",
@@ -305,9 +304,9 @@ func TestPruneWithoutRules(t *testing.T) {
 	f.untouched(t, "after all that", before)
 }
 
-// BenchmarkTags shows how plans of retention and lists of tags grow with the tags
-// of a repository: by no more than sorting them does. The store is one in memory,
-// so that all the work is the program's own.
+// BenchmarkTags measures plans of retention and lists of tags by the number of tags of a
+// repository: they grow as sorting does. The store is in memory, so only the program is
+// measured.
 func BenchmarkTags(b *testing.B) {
 	for _, n := range []int{10_000, 30_000, 100_000} {
 		var store *fixtures.Memory

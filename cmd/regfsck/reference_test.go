@@ -44,13 +44,13 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// validated fails where a document that the program wrote isn't as its schema says. It
-// is called with all that tests ask for as JSON.
+// validated fails if a document of the program is invalid by its schema. It is called with
+// all JSON of the tests.
 func validated(t testing.TB, command []string, document []byte) {
 	t.Helper()
 	var head struct{ Schema string }
 	if err := json.Unmarshal(document, &head); err != nil {
-		return // the test itself looks at what was cut off
+		return // the test examines incomplete output itself
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(head.Schema, "regfsck."), "/")
 	schema, ok := report.SchemaOf(name)
@@ -78,11 +78,11 @@ func TestSchemasArePrinted(t *testing.T) {
 	}
 }
 
-// overstruck is a sign below another, by which mandoc writes bold.
+// overstruck matches a character and a backspace, by which mandoc prints bold.
 var overstruck = regexp.MustCompile(".\b")
 
-// There is a page for the program, each command and each topic, with which mandoc finds
-// no fault, and which says all that the help says.
+// TestManPages: the program, each command and each topic have a page without errors of mandoc
+// that has all of the help.
 func TestManPages(t *testing.T) {
 	if _, err := exec.LookPath("mandoc"); err != nil {
 		t.Fatalf("%v: make tools installs it", err)

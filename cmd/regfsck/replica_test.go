@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// replicas is the part of a document that tells how tags differ from a source's.
+// replicas is the part of a document about tags of sources.
 type replicas struct {
 	Replicas []struct {
 		Source       string
@@ -34,8 +34,8 @@ type replicas struct {
 
 type differing struct{ Ref, Here, There string }
 
-// TestAReplicaIsCompared: a check with a source says which tags the store lacks of the
-// source's, which the source lacks, and which mean different images.
+// TestAReplicaIsCompared: a check with a source lists tags that only one of both has, and
+// those with different targets.
 func TestAReplicaIsCompared(t *testing.T) {
 	b := fixtures.New(1)
 	image := fixtures.Image{Layers: []int{100}}
@@ -84,11 +84,11 @@ func TestAReplicaIsCompared(t *testing.T) {
 		}
 	}
 
-	// What can't be read is neither there nor missing.
+	// Tags that can't be read are neither equal nor missing.
 	if err := os.WriteFile(filepath.Join(backup, layout.CurrentKey("team/app", "v1")), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, repository := range []string{"team/new", "team/lost"} { // a link that nobody allowed to follow
+	for _, repository := range []string{"team/new", "team/lost"} { // a link that isn't followed
 		at := filepath.Join(backup, layout.RepositoryKey(repository))
 		if err := os.RemoveAll(at); err != nil {
 			t.Fatal(err)
@@ -103,7 +103,7 @@ func TestAReplicaIsCompared(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// A directory of blobs has no tags, and a store is as good as itself.
+	// A directory of blobs has no tags, and a store equals itself.
 	writeFlat(t, b, filepath.Join(f.dir, "node"), func(string) bool { return true })
 	twin := filepath.Join(f.dir, "twin")
 	if err := now.WriteDir(twin); err != nil {
@@ -117,9 +117,9 @@ func TestAReplicaIsCompared(t *testing.T) {
 	}
 }
 
-// TestAReplicaLacksBlobs: a copy whose tags are all there is no copy where it lacks what
-// they need. A blob of another size is no copy, one that nobody can see is not called
-// missing, and what only an untagged manifest needs isn't counted.
+// TestAReplicaLacksBlobs: a copy with all tags but without blobs that they need is
+// incomplete. A blob of another size doesn't count, an unreadable one isn't called missing,
+// and blobs of untagged manifests aren't counted.
 func TestAReplicaLacksBlobs(t *testing.T) {
 	b := fixtures.New(1)
 	a := b.Image("app", "a", fixtures.Image{Layers: []int{300, 500}})

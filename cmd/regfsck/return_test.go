@@ -14,11 +14,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestARepositoryComesBack: the directory of a repository was deleted, and a collection
-// took its blobs. A fix with a backup brings its tags back, its manifests without a tag
-// and all that they need; nothing of another repository changes, and an undo takes all of
-// it away again.
-func TestARepositoryComesBack(t *testing.T) {
+// TestARepositoryIsRestored: the directory of a repository was deleted, and a collector
+// removed its blobs. A fix with a backup restores its tags, its untagged manifests and all
+// that they need; other repositories don't change, and an undo removes all of it.
+func TestARepositoryIsRestored(t *testing.T) {
 	b := fixtures.Standard()
 	f := newFix(t, b)
 	if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
@@ -54,7 +53,7 @@ func TestARepositoryComesBack(t *testing.T) {
 				t.Errorf("%s can't be pulled", ref)
 			}
 		}
-		for key := range whole { // links of the repository, as they were
+		for key := range whole { // the links are restored unchanged
 			if k, err := layout.Parse(key); err != nil || k.Repository != repository || k.Kind != layout.TagCurrent && k.Kind != layout.Revision {
 				continue
 			}
@@ -74,9 +73,9 @@ func TestARepositoryComesBack(t *testing.T) {
 	}
 }
 
-// TestWhatDoesNotComeBack: a tag that stands here is left alone, whatever it means, and so is
-// an image that was deleted through the registry, or that the source hasn't got whole.
-func TestWhatDoesNotComeBack(t *testing.T) {
+// TestNotRestored: an existing tag isn't changed, and an image isn't restored that was
+// deleted through the registry or that the source has only in part.
+func TestNotRestored(t *testing.T) {
 	b := fixtures.New(1)
 	image := fixtures.Image{Layers: []int{100, 50}}
 	b.Image("app", "kept", image)
@@ -143,16 +142,16 @@ func TestWhatDoesNotComeBack(t *testing.T) {
 	}
 }
 
-// TestAnUndoLeavesWhatCameBackSince: an image that comes back has the times of its source,
-// and needs a blob that an earlier run healed. The undo of that run leaves it, also where
-// nobody here can read of the run that brought it back, or no run did.
-func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
+// TestAnUndoKeepsRestoredImages: a restored image has its old times and may need a blob that
+// an earlier run healed. The undo of that run keeps the blob, even if the later run can't be
+// read here or there was none.
+func TestAnUndoKeepsRestoredImages(t *testing.T) {
 	for _, how := range []string{"purged", "another state directory", "a state directory that is gone", "a state directory of another machine", "copied", "copied, removed and put back"} {
 		b := fixtures.New(1)
 		first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})
 		b.Image("other", "v1", fixtures.Image{Layers: []int{}, Shared: first.Blobs[1:2]})
 		f := newFix(t, b)
-		f.now = time.Now // as the disk's
+		f.now = time.Now // the clock of the disk
 		if err := b.WriteDir(filepath.Join(f.dir, "backup")); err != nil {
 			t.Fatal(err)
 		}
@@ -208,9 +207,9 @@ func TestAnUndoLeavesWhatCameBackSince(t *testing.T) {
 	}
 }
 
-// TestABrokenTagOfASourceHidesNoOther: a tag that can't be pulled from the first source comes
-// back as the second one has it.
-func TestABrokenTagOfASourceHidesNoOther(t *testing.T) {
+// TestABrokenTagOfASource: a tag that the first source can't serve is restored from the
+// second one.
+func TestABrokenTagOfASource(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{})
@@ -234,9 +233,9 @@ func TestABrokenTagOfASourceHidesNoOther(t *testing.T) {
 	}
 }
 
-// TestATagComesBackWithItsRevision: a manifest that lost nothing but its tag isn't garbage
-// where the tag comes back, also where manifests without a tag are removed.
-func TestATagComesBackWithItsRevision(t *testing.T) {
+// TestARestoredTagKeepsItsRevision: a manifest that lost only its tag isn't garbage if the
+// tag is restored, even if untagged manifests are removed.
+func TestARestoredTagKeepsItsRevision(t *testing.T) {
 	b := fixtures.New(1)
 	child := b.Image("app", "", fixtures.Image{})
 	b.Index("app", "all", child)
@@ -268,9 +267,9 @@ func TestATagComesBackWithItsRevision(t *testing.T) {
 	}
 }
 
-// TestTagsComeBackWhole: where a blob of one tag can't be copied, the links that it shares with
-// another are written all the same, or that doesn't come back either.
-func TestTagsComeBackWhole(t *testing.T) {
+// TestTagsAreRestoredWhole: if a blob of one tag can't be copied, links that it shares with
+// another are written for that one, or neither is restored.
+func TestTagsAreRestoredWhole(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("kept", "v1", fixtures.Image{})
 	first := b.Image("app", "v1", fixtures.Image{Layers: []int{100, 50}})

@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// several returns a store of which a part can go.
+// several returns a store to remove something of.
 func several() (*fixtures.Builder, fixtures.Manifest) {
 	b := fixtures.New(1)
 	m := b.Image("team/app", "v1", fixtures.Image{})
@@ -22,7 +22,7 @@ func several() (*fixtures.Builder, fixtures.Manifest) {
 	return b, m
 }
 
-// rm plans a removal and returns its document.
+// rm returns the document of a removal's plan.
 func (f *fake) rm(t *testing.T, args ...string) (p planned) {
 	t.Helper()
 	exit := f.run(append([]string{"rm", "STORE", "--json"}, args...)...)
@@ -56,7 +56,7 @@ func TestARemovalIsPlannedCarriedOutAndUndone(t *testing.T) {
 	}
 }
 
-func TestARemovalTellsWhyWhatGoes(t *testing.T) {
+func TestReasonsOfARemoval(t *testing.T) {
 	b, m := several()
 	f := newFix(t, b)
 	for _, c := range []struct{ args, want []string }{
@@ -134,15 +134,15 @@ func TestASavedRemovalIsCarriedOut(t *testing.T) {
 	f.untouched(t, "undone", before)
 }
 
-// What was the only damage goes, and none is left.
-func TestTheDamageGoesWithTheImage(t *testing.T) {
+// TestDamageIsRemovedWithTheImage: if the only damage is removed, none is left.
+func TestDamageIsRemovedWithTheImage(t *testing.T) {
 	b, m := several()
 	b.Erase(m.Blobs[1].Key())
 	f := newFix(t, b)
 	if p := f.rm(t, "team/app:v1", "team/app:v2"); p.Exit.Code != 0 {
 		t.Errorf("a plan says %d, and can be carried out", p.Exit.Code)
 	}
-	if exit := f.run("rm", "STORE", "team/app:v1", "team/app:v2", "--apply", "--yes"); exit != 0 { // team/web needs it too, which isn't what was asked
+	if exit := f.run("rm", "STORE", "team/app:v1", "team/app:v2", "--apply", "--yes"); exit != 0 { // team/web needs it too, but wasn't requested
 		t.Errorf("exit %d, where all went that was named:\n%s%s", exit, f.out.String(), f.errs.String())
 	}
 	if exit := f.run("rm", "STORE", "team/web", "--apply", "--yes"); exit != 0 {
@@ -153,9 +153,9 @@ func TestTheDamageGoesWithTheImage(t *testing.T) {
 	}
 }
 
-// TestWhatIsLeftEmptyIsSaid: a repository whose last tag goes stays in the catalog,
-// and the plan says what takes it out.
-func TestWhatIsLeftEmptyIsSaid(t *testing.T) {
+// TestEmptiedRepositories: a repository without tags remains in the catalog, and the plan
+// says how to remove it.
+func TestEmptiedRepositories(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("one", "v1", fixtures.Image{})
 	b.Image("two", "v1", fixtures.Image{})
@@ -172,9 +172,9 @@ func TestWhatIsLeftEmptyIsSaid(t *testing.T) {
 	}
 }
 
-// What removes an image names the signatures that stay in other repositories and
-// lose it, in the text and in the document.
-func TestSignaturesElsewhereThatLoseTheirImageAreNamed(t *testing.T) {
+// TestOrphanedSignatures: the removal of an image lists its signatures in other repositories,
+// in text and document.
+func TestOrphanedSignatures(t *testing.T) {
 	b, m := several()
 	signature := "sigs:" + strings.Replace(m.Digest.String(), ":", "-", 1) + ".sig"
 	repository, tag, _ := strings.Cut(signature, ":")
@@ -202,7 +202,8 @@ func TestSignaturesElsewhereThatLoseTheirImageAreNamed(t *testing.T) {
 	}
 }
 
-// A manifest that is stored by another algorithm than sha256 is removed by its digest.
+// TestARemovalByAnotherAlgorithm: a manifest of another algorithm than sha256 is removed by
+// its digest.
 func TestARemovalByAnotherAlgorithm(t *testing.T) {
 	b, m := several()
 	long := func(tag, note string) string {

@@ -9,13 +9,13 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// TestTheWholeCycleOnEachServer: on each of two real servers a damaged store is
-// checked, fixed, undone, fixed without an undo, purged, and checked again.
+// TestTheWholeCycleOnEachServer: on two real servers a damaged store is checked, fixed,
+// undone, fixed without undo, purged, and checked again.
 func TestTheWholeCycleOnEachServer(t *testing.T) {
 	for name, opts := range map[string]s3test.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) {
 			f, _, made := changeOn(t, rotten(), s3test.Enabled, opts)
-			f.now = func() time.Time { return time.Now().AddDate(0, 0, 30) } // all is old, also what MinIO has just taken
+			f.now = func() time.Time { return time.Now().AddDate(0, 0, 30) } // all is old, also objects just written
 			before := objects(t, made)
 			checked := func(when string) answer {
 				t.Helper()
@@ -71,8 +71,8 @@ func TestTheWholeCycleOnEachServer(t *testing.T) {
 	}
 }
 
-// A multipart upload that nobody goes on with is found below the root and aborted on
-// each server; MinIO lists none for a prefix that is a directory.
+// TestMultipartUploadsOnEachServer: a stale multipart upload is found below the root and
+// aborted; MinIO lists none for a prefix that is a directory.
 func TestMultipartUploadsOnEachServer(t *testing.T) {
 	for name, opts := range map[string]s3test.Options{"versitygw": {Versioning: true}, "minio": {MinIO: true}} {
 		t.Run(name, func(t *testing.T) {

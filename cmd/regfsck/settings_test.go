@@ -12,7 +12,7 @@ import (
 	"regfsck/fixtures"
 )
 
-// settingsFile writes a file of settings.
+// settingsFile writes a settings file.
 func (f *fake) settingsFile(body string) string {
 	f.t.Helper()
 	path := filepath.Join(f.dir, "regfsck.yml")
@@ -22,9 +22,9 @@ func (f *fake) settingsFile(body string) string {
 	return path
 }
 
-// TestWhereAFlagIsTakenFrom: the command line, else a variable, else the file under
-// the command's name, else the file, else the default.
-func TestWhereAFlagIsTakenFrom(t *testing.T) {
+// TestPrecedence: the command line, a variable, the command's section of the file, the file,
+// the default.
+func TestPrecedence(t *testing.T) {
 	f := newFake(t)
 	f.settings = f.settingsFile("grace: 2h\nthorough: true\ncheck:\n  grace: 3h\nls: {grace: 4h}\n")
 	for _, c := range []struct {
@@ -75,9 +75,8 @@ func TestSwitchesAndListsAreSet(t *testing.T) {
 	}
 }
 
-// TestABadSettingIsNamed: who reads a complaint about a flag that nobody typed is told
-// where it was set.
-func TestABadSettingIsNamed(t *testing.T) {
+// TestErrorsOfSettings: an error about a flag that was set says where.
+func TestErrorsOfSettings(t *testing.T) {
 	f := newFake(t)
 	for _, c := range []struct {
 		file string
@@ -124,9 +123,9 @@ func TestABadSettingIsNamed(t *testing.T) {
 	}
 }
 
-// TestWhatSetsNothing: a missing usual file, an empty one, what is about other
-// commands, and variables that Kubernetes and hooks are told by.
-func TestWhatSetsNothing(t *testing.T) {
+// TestIgnoredSettings: a missing default file, an empty one, sections of other commands, and
+// variables of Kubernetes and hooks.
+func TestIgnoredSettings(t *testing.T) {
 	f := newFake(t)
 	f.env = map[string]string{
 		"REGFSCK_SERVICE_HOST": "10.0.0.1", "REGFSCK_PORT_80_TCP": "x", "REGFSCK_WEB_SERVICE_PORT": "1", "REGFSCK_HOOK_VERDICT": "done",
@@ -143,16 +142,16 @@ func TestWhatSetsNothing(t *testing.T) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 	f.settings, f.env = f.settingsFile("nonsense: true\n"), nil
-	for _, args := range []string{"explain", "version", "check --help"} { // these ask for no settings
+	for _, args := range []string{"explain", "version", "check --help"} { // without settings
 		if exit := f.run(strings.Fields(args)...); exit != 0 {
 			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())
 		}
 	}
 }
 
-// TestCommandsThatLeadOnRepeatWhatIsSet: what a variable or a file that was named says
-// may not hold where the command is typed. What the usual file says will be again.
-func TestCommandsThatLeadOnRepeatWhatIsSet(t *testing.T) {
+// TestSuggestedCommandsRepeatSettings: suggested commands repeat flags from variables and
+// named files, but not those from the default file.
+func TestSuggestedCommandsRepeatSettings(t *testing.T) {
 	f := newFake(t, aLeftover)
 	f.settings, f.env = f.settingsFile("uploads-older-than: 9h\n"), map[string]string{"REGFSCK_GRACE": "7h"}
 	if exit := f.run("check", "STORE", "--thorough"); exit != 0 || !strings.Contains(f.out.String(), "--thorough") {
@@ -178,7 +177,7 @@ func TestCommandsThatLeadOnRepeatWhatIsSet(t *testing.T) {
 	}
 }
 
-func TestHelpSaysWhereFlagsAreTakenFrom(t *testing.T) {
+func TestSettingsInHelp(t *testing.T) {
 	f := newFake(t)
 	for args, want := range map[string]string{
 		"check --help": "(default /etc/regfsck.yml)", "fix --help": "(regfsck help settings)", "help settings": "REGFSCK_STATE",
@@ -190,9 +189,9 @@ func TestHelpSaysWhereFlagsAreTakenFrom(t *testing.T) {
 	}
 }
 
-// TestNoSettingLowersAGuard: what removes more, or leaves out a guard or the undo, is
-// meant in one moment, and stands on the command line.
-func TestNoSettingLowersAGuard(t *testing.T) {
+// TestNoSettingWeakensAGuard: flags that remove more, or switch off a guard or the undo,
+// can't be set.
+func TestNoSettingWeakensAGuard(t *testing.T) {
 	f := newFix(t, rotten())
 	saved := filepath.Join(f.dir, "plan")
 	if exit := f.run("fix", "STORE", "--save-plan", saved); exit&16 != 0 {
@@ -236,9 +235,9 @@ func TestNoSettingLowersAGuard(t *testing.T) {
 	}
 }
 
-// TestASettingLeavesSavedRemovalsAlone: a person named what goes, and the limit that is
-// set for all plans isn't about that.
-func TestASettingLeavesSavedRemovalsAlone(t *testing.T) {
+// TestSettingsAndSavedRemovals: a limit from settings doesn't apply to a removal that a
+// person requested.
+func TestSettingsAndSavedRemovals(t *testing.T) {
 	b := fixtures.New(11)
 	b.Image("app", "v1", fixtures.Image{})
 	f := newFix(t, b)
@@ -252,8 +251,9 @@ func TestASettingLeavesSavedRemovalsAlone(t *testing.T) {
 	}
 }
 
-// TestAnErrorIsJSONWhereThatIsSet, be it by a variable, a file, or both with an error.
-func TestAnErrorIsJSONWhereThatIsSet(t *testing.T) {
+// TestErrorsAsJSON: an error is JSON if a variable or file sets that, also if that has an
+// error itself.
+func TestErrorsAsJSON(t *testing.T) {
 	f := newFake(t)
 	for _, c := range []struct {
 		file string
@@ -272,8 +272,8 @@ func TestAnErrorIsJSONWhereThatIsSet(t *testing.T) {
 	}
 }
 
-// TestAMistypedFileTellsNoSecret: what isn't a word is not repeated.
-func TestAMistypedFileTellsNoSecret(t *testing.T) {
+// TestSecretsInSettings: errors don't repeat text that isn't a word.
+func TestSecretsInSettings(t *testing.T) {
 	f := newFake(t)
 	for _, body := range []string{
 		"\nredis://:s3cret@cache/0: 1\n", "\nfix:\n  redis://:s3cret@cache/0: 1\n", "\nredis: *s3cret\n", "\nS3CRET-s3cret: 1\n",
@@ -286,8 +286,8 @@ func TestAMistypedFileTellsNoSecret(t *testing.T) {
 	}
 }
 
-// TestListsThatProtectAreJoined: what the file protects no command line gives up.
-func TestListsThatProtectAreJoined(t *testing.T) {
+// TestProtectingListsAreJoined: the command line can't remove what the file protects.
+func TestProtectingListsAreJoined(t *testing.T) {
 	f := newFix(t, rotten())
 	f.settings, f.env = f.settingsFile("skip: [blob-orphan]\nfix:\n  skip: [tmp-stale]\n"), map[string]string{"REGFSCK_SKIP": "folder-empty"}
 	f.run("fix", "STORE", "--untagged", "--skip", "upload-stale")

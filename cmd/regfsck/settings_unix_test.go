@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// TestSettingsOfOthersAreRefused: a file of settings can name commands, so nobody else
-// may be able to write it.
+// TestSettingsOfOthersAreRefused: only the owner may be able to write a settings file, since
+// it can name commands.
 func TestSettingsOfOthersAreRefused(t *testing.T) {
 	f := newFake(t)
 	f.settings = f.settingsFile("grace: 2h\n")
 	dir := filepath.Dir(f.settings)
 	for _, c := range []struct {
 		file, dir os.FileMode
-		uid       int // of the file, -1 for its own
+		uid       int // -1 for the process's
 		want      string
 	}{
 		{0o644, 0o755, -1, ""},
@@ -32,7 +32,7 @@ func TestSettingsOfOthersAreRefused(t *testing.T) {
 		{0o644, 0o755, 12345, "can be changed by user 12345"},
 	} {
 		if c.uid >= 0 && os.Geteuid() != 0 {
-			continue // nobody else can give a file away
+			continue // only root can give files away
 		}
 		if err := os.Chown(f.settings, c.uid, -1); err != nil {
 			t.Fatal(err)
@@ -49,9 +49,9 @@ func TestSettingsOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatEverybodyReads is told of, by the commands that take it; the password
-// itself is told nowhere.
-func TestAPasswordThatEverybodyReads(t *testing.T) {
+// TestReadablePasswords: commands that use a password warn if everybody can read the file;
+// the password isn't printed.
+func TestReadablePasswords(t *testing.T) {
 	f := newFake(t)
 	for _, c := range []struct {
 		body string
@@ -77,7 +77,8 @@ func TestAPasswordThatEverybodyReads(t *testing.T) {
 	}
 }
 
-// TestSettingsThatAreNoFile: a directory or a pipe in the usual place is an error at once.
+// TestSettingsThatAreNoFile: a directory or pipe at the default path is an error without
+// delay.
 func TestSettingsThatAreNoFile(t *testing.T) {
 	f := newFake(t)
 	pipe := filepath.Join(f.dir, "pipe")
@@ -92,8 +93,8 @@ func TestSettingsThatAreNoFile(t *testing.T) {
 	}
 }
 
-// TestSettingsBehindALinkOfOthersAreRefused: a link that somebody else can turn leads to
-// another file, whoever owns that; and so does a directory further up.
+// TestSettingsBehindALinkOfOthersAreRefused: a symbolic link or directory on the path that
+// another user can change is refused.
 func TestSettingsBehindALinkOfOthersAreRefused(t *testing.T) {
 	f := newFake(t)
 	file := f.settingsFile("grace: 2h\n")

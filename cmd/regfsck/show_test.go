@@ -19,10 +19,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestReportsAreShownAsTheyWere compares, for the standard store with each damage and for
-// stores of chance, what commands print, as text for a file and for a terminal, as JSON and
-// in the forms of files, with what show prints of their JSON reports.
-func TestReportsAreShownAsTheyWere(t *testing.T) {
+// TestSavedReports compares, for the standard store with each damage and random stores, the
+// output of commands as text, JSON and in file formats with the output of show for their JSON
+// reports.
+func TestSavedReports(t *testing.T) {
 	f := newWhole(t, fixtures.Standard())
 	all := [][]string{{"check"}, {"check", "--fail-on", "never"}, {"fix"}, {"fix", "--untagged", "--grace", "0", "--skip", "error"}, {"ls"}, {"ls", "--broken"}, {"prune", "--keep-last", "1"}}
 	shownAlike(t, f, fixtures.Standard(), all...)
@@ -39,7 +39,7 @@ func TestReportsAreShownAsTheyWere(t *testing.T) {
 	}
 }
 
-// shownAlike asks commands about a store.
+// shownAlike runs commands on a store.
 func shownAlike(t *testing.T, f *fake, b *fixtures.Builder, commands ...[]string) {
 	t.Helper()
 	memory := b.Memory()
@@ -61,7 +61,7 @@ func shownAlike(t *testing.T, f *fake, b *fixtures.Builder, commands ...[]string
 	}
 }
 
-// shows compares what a command prints with what show prints of its JSON report.
+// shows compares the output of a command with that of show for its JSON report.
 func (f *fake) shows(t *testing.T, command ...string) {
 	t.Helper()
 	path := filepath.Join(f.dir, "saved.json")
@@ -70,13 +70,13 @@ func (f *fake) shows(t *testing.T, command ...string) {
 		files = append(files, "--report", filepath.Join(f.dir, "was"+ext))
 	}
 	if command[0] == "ls" {
-		files = files[:6] // lists have no other form
+		files = files[:6] // lists have no other format
 	}
 	defer func() { f.terminal = func(io.Writer) (int, bool) { return 0, false } }()
 	for _, width := range []int{0, 80, 120} {
 		f.terminal = func(io.Writer) (int, bool) { return width, width > 0 }
 		exit := f.run(slices.Concat(command, []string{"--no-progress"}, files)...)
-		if exit&(16|64) != 0 { // it has no answer
+		if exit&(16|64) != 0 { // there is no answer
 			return
 		}
 		f.showsAgain(t, command, path)
@@ -110,7 +110,7 @@ func (f *fake) shows(t *testing.T, command ...string) {
 	}
 }
 
-// showsAgain compares what a command has printed with what show prints.
+// showsAgain compares the output of a command with that of show.
 func (f *fake) showsAgain(t *testing.T, command []string, path string, form ...string) {
 	t.Helper()
 	text := f.out.String()
@@ -119,7 +119,7 @@ func (f *fake) showsAgain(t *testing.T, command []string, path string, form ...s
 	}
 }
 
-// unmapped is a report without what a JSON report doesn't hold: who uses how much.
+// unmapped removes what a JSON report doesn't have: the usage.
 func unmapped(text string) string {
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -139,7 +139,7 @@ func read(t testing.TB, path string) string {
 	return string(body)
 }
 
-// unlike shows where two texts begin to differ.
+// unlike returns where two texts begin to differ.
 func unlike(a, b string) string {
 	was, is := strings.Split(a, "\n"), strings.Split(b, "\n")
 	for i := range was {
@@ -150,9 +150,9 @@ func unlike(a, b string) string {
 	return "is longer"
 }
 
-// TestRunsAreShownAsTheyWere compares what commands print that change a store, on a disk
-// and in a bucket, with what show prints of their JSON reports.
-func TestRunsAreShownAsTheyWere(t *testing.T) {
+// TestSavedRuns compares the output of commands that change a store, on disk and in a bucket,
+// with that of show.
+func TestSavedRuns(t *testing.T) {
 	b := rotten()
 	body := []byte("nobody's")
 	b.Put(layout.BlobKey(layout.Sum(body)), body)
@@ -172,7 +172,7 @@ func TestRunsAreShownAsTheyWere(t *testing.T) {
 			if exit&(16|64) != 0 {
 				t.Fatalf("%q: exit %d, %s", command, exit, f.errs.String())
 			}
-			if slices.Contains(command, "--apply") { // the plan is printed before, and what became of it then
+			if slices.Contains(command, "--apply") { // the plan is printed before the outcome
 				f.run("show", path)
 				continue
 			}
@@ -187,8 +187,8 @@ func TestRunsAreShownAsTheyWere(t *testing.T) {
 	}
 }
 
-// TestASavedPlanIsShown shows a plan file: names with sizes, how it was made, and the
-// command that applies it.
+// TestASavedPlanIsShown: show prints a plan file with names, sizes, how it was made, and the
+// command to apply it.
 func TestASavedPlanIsShown(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("app", "v1", fixtures.Image{Layers: []int{300_000}})
@@ -234,7 +234,7 @@ func TestASavedPlanIsShown(t *testing.T) {
 	}
 }
 
-// section is the part of a text under a heading.
+// section returns the part of a text below a heading.
 func section(text, heading string) string {
 	_, text, _ = strings.Cut(text, heading+"\n")
 	for i, line := range strings.SplitAfter(text, "\n") {
@@ -246,9 +246,9 @@ func section(text, heading string) string {
 	return text
 }
 
-// TestWhatIsNoReportIsNotShown: nothing is printed of a file that is cut, edited, of
-// another version or of somebody else, and the error says which of these it is.
-func TestWhatIsNoReportIsNotShown(t *testing.T) {
+// TestInvalidReportsAreNotShown: for a file that is incomplete, edited, of another version or
+// foreign, nothing is printed, and the error says which.
+func TestInvalidReportsAreNotShown(t *testing.T) {
 	f := newFix(t, littered())
 	f.run("check", "STORE", "--report", "DIR/check.json")
 	f.run("fix", "STORE", "--report", "DIR/plan.json", "--save-plan", "DIR/plan")
@@ -305,9 +305,9 @@ func TestWhatIsNoReportIsNotShown(t *testing.T) {
 	}
 }
 
-// TestAReportSendsNothingToATerminal: whatever texts a report was given by somebody else,
-// none of them reaches a terminal as control characters.
-func TestAReportSendsNothingToATerminal(t *testing.T) {
+// TestNoControlCharactersOfReports: text of an edited report never reaches a terminal as
+// control characters.
+func TestNoControlCharactersOfReports(t *testing.T) {
 	f := newFix(t, rotten())
 	f.run("check", "STORE", "--report", "DIR/check.json")
 	f.run("fix", "STORE", "--also", "tag-dangling", "--report", "DIR/fix.json")
@@ -346,7 +346,7 @@ func TestAReportSendsNothingToATerminal(t *testing.T) {
 	}
 }
 
-// pastRun is the part of the document of a run that tests look into.
+// pastRun is a part of the document of an earlier run.
 type pastRun struct {
 	Run struct {
 		ID, Status string
@@ -366,14 +366,14 @@ type pastRun struct {
 	Left    []struct{ Key, Reason string }
 }
 
-// carried is the part of the document of apply that tests look into.
+// carried is a part of the document of apply.
 type carried struct {
 	Run, State string
 	Kept       int64 `json:"kept_bytes"`
 	Totals     struct{ Done, Skipped, Failed, Bytes int }
 }
 
-// shown decodes what show says of a run.
+// shown decodes the output of show for a run.
 func (f *fake) shown(t *testing.T, into *pastRun, args ...string) {
 	t.Helper()
 	*into = pastRun{}
@@ -385,7 +385,7 @@ func (f *fake) shown(t *testing.T, into *pastRun, args ...string) {
 	}
 }
 
-// twoImages is a store with two images that share nothing.
+// twoImages returns a store with two images without common blobs.
 func twoImages() *fixtures.Builder {
 	b := fixtures.New(1)
 	b.Image("app", "v1", fixtures.Image{Layers: []int{300_000}})
@@ -394,9 +394,9 @@ func twoImages() *fixtures.Builder {
 	return b
 }
 
-// TestAPastRunIsShownByNames: a run shows what it removed as its plan did, by names with
-// bytes, what it keeps, and whether it can be undone; also without its store, and without
-// its plan; and nothing is changed by that.
+// TestAPastRunIsShownByNames: show prints what a run removed by name with bytes, what it
+// keeps, and whether it can be undone; also without its store, and without its plan; it
+// changes nothing.
 func TestAPastRunIsShownByNames(t *testing.T) {
 	onDisk := newFix(t, twoImages())
 	inBucket, _, _ := change(t, twoImages(), s3test.Enabled)
@@ -476,9 +476,9 @@ func TestAPastRunIsShownByNames(t *testing.T) {
 	}
 }
 
-// TestARunThatBrokeOffIsShown cuts the journal of a run after each line, and damages each:
-// what is shown is never more than was done, and damage is named.
-func TestARunThatBrokeOffIsShown(t *testing.T) {
+// TestInterruptedRunsAreShown cuts the journal of a run after each line, and damages each:
+// never more is shown than was done, and damage is reported.
+func TestInterruptedRunsAreShown(t *testing.T) {
 	f := newFix(t, twoImages())
 	var done carried
 	f.document(t, &done, "rm", "STORE", "app", "--apply", "--yes")

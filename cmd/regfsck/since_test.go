@@ -10,9 +10,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestSinceSaysWhatADiffSays: a check that is given an earlier report says of it what diff
-// says of both, in JSON, text and HTML, and its own answer is as without it.
-func TestSinceSaysWhatADiffSays(t *testing.T) {
+// TestSinceEqualsDiff: check --since prints what diff prints for both reports, in JSON, text
+// and HTML; the rest of its answer is unchanged.
+func TestSinceEqualsDiff(t *testing.T) {
 	b := rotten()
 	orphan := layout.BlobKey(layout.Sum([]byte("orphan")))
 	b.PutAt(orphan, []byte("orphan"), fixtures.Epoch)

@@ -20,9 +20,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// brokenOff makes the last run look as if it had been killed before its last
-// line.
-func (f *fake) brokenOff(t *testing.T) {
+// interrupted makes the last run look as if it was killed before its last line.
+func (f *fake) interrupted(t *testing.T) {
 	t.Helper()
 	journals, err := filepath.Glob(filepath.Join(f.store, outside.StateName, "runs", "*", "journal.jsonl"))
 	if err != nil || len(journals) != 1 {
@@ -47,13 +46,13 @@ func only(t *testing.T, pattern string) string {
 	return all[0]
 }
 
-// emptied is where a run that was killed has left an empty directory.
+// emptied returns an empty directory that a killed run left.
 func (f *fake) emptied(t *testing.T) string {
 	t.Helper()
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
 		t.Fatalf("exit %d, %s", exit, f.errs.String())
 	}
-	f.brokenOff(t)
+	f.interrupted(t)
 	orphan := layout.BlobKey(layout.Sum([]byte("nobody's")))
 	kept, err := filepath.Glob(filepath.Join(f.store, outside.StateName, "runs", "*", "kept", "*sha256", filepath.Base(filepath.Dir(filepath.Dir(orphan)))))
 	if err != nil || len(kept) != 1 {
@@ -66,7 +65,7 @@ func (f *fake) emptied(t *testing.T) string {
 	return left
 }
 
-// add puts one more orphaned blob into the store.
+// add adds an orphaned blob to the store.
 func (f *fake) add(t *testing.T, body string) {
 	t.Helper()
 	more := fixtures.New(9)
@@ -76,8 +75,9 @@ func (f *fake) add(t *testing.T, body string) {
 	}
 }
 
-// A run that is refused after it has finished another says what it changed.
-func TestARefusalSaysWhatWasFinished(t *testing.T) {
+// TestARefusalReportsWhatWasFinished: a run that is refused after it has finished another one
+// reports that change.
+func TestARefusalReportsWhatWasFinished(t *testing.T) {
 	f := newFix(t, littered())
 	left := f.emptied(t)
 	f.add(t, "nobody's, too")
@@ -99,7 +99,7 @@ func TestARefusalSaysWhatWasFinished(t *testing.T) {
 	}
 }
 
-// Whoever cancels while guards look is not told that one of them refused.
+// TestACancelledGuardIsNoRefusal: if a run is cancelled while guards check, none has refused.
 func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	f := newFix(t, littered())
 	config := filepath.Join(f.dir, "config.yml")
@@ -126,9 +126,9 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	}
 }
 
-// What a run that was killed has emptied is part of the store that a plan was
-// saved of: taking it away first would make the plan stale.
-func TestASavedPlanIsNotMadeStaleByFinishing(t *testing.T) {
+// TestFinishingAndSavedPlans: directories that a killed run emptied are a part of a saved
+// plan's store; removing them first would make the plan stale.
+func TestFinishingAndSavedPlans(t *testing.T) {
 	f := newFix(t, littered())
 	f.emptied(t)
 	f.add(t, "nobody's, too")
@@ -138,7 +138,8 @@ func TestASavedPlanIsNotMadeStaleByFinishing(t *testing.T) {
 	}
 }
 
-// A link doesn't lead the state directory in among the registry's files.
+// TestTheStateIsNotAmongTheFilesByALink: a symbolic link can't put the state directory among
+// the registry's files.
 func TestTheStateIsNotAmongTheFilesByALink(t *testing.T) {
 	f := newFix(t, littered())
 	if err := os.Symlink(f.store, filepath.Join(f.dir, "away")); err != nil {
@@ -156,7 +157,7 @@ func TestTheStateIsNotAmongTheFilesByALink(t *testing.T) {
 	}
 }
 
-// The command that a run ends with takes it back, what was followed included.
+// TestTheUndoThatIsShownFollows: the suggested undo repeats --follow.
 func TestTheUndoThatIsShownFollows(t *testing.T) {
 	b := small()
 	b.Push("away/b", fixtures.OCILayer, []byte("loose"))
@@ -186,8 +187,8 @@ func TestTheUndoThatIsShownFollows(t *testing.T) {
 	}
 }
 
-// Two stores with one state directory: neither run's undo is the other's, and a dry
-// run says so.
+// TestAnotherStoresStateIsRefused: with one state directory for two stores, neither run can
+// be undone on the other, and a dry run says so.
 func TestAnotherStoresStateIsRefused(t *testing.T) {
 	f := newFix(t, littered())
 	other := newFix(t, littered())
@@ -209,9 +210,9 @@ func TestAnotherStoresStateIsRefused(t *testing.T) {
 	}
 }
 
-// A state directory is its own store's, wherever it stands and however it is
-// reached: another store's is refused by every command, and so is one among another
-// store's files. Nothing of that store comes into this one, and nothing is taken there.
+// TestAStateDirectoryOfAnotherStore: every command refuses a state directory of another
+// store, by any path, and one among another store's files. Nothing is written or removed
+// there.
 func TestAStateDirectoryOfAnotherStore(t *testing.T) {
 	for name, state := range map[string]string{
 		"its own":           outside.StateName,
@@ -245,8 +246,8 @@ func TestAStateDirectoryOfAnotherStore(t *testing.T) {
 	}
 }
 
-// A state directory that another store has claimed is refused in the place of a
-// store's own too, until somebody says that it is the same store.
+// TestAStateDirectoryThatWasMovedIntoAStore: a state directory that another store claimed is
+// refused at the default path too, until a flag confirms that it is the same store.
 func TestAStateDirectoryThatWasMovedIntoAStore(t *testing.T) {
 	f, other := newFix(t, littered()), newFix(t, littered())
 	if exit := other.run("fix", "STORE", "--apply", "--yes", "--state", filepath.Join(f.dir, "state")); exit != 0 {
@@ -265,8 +266,8 @@ func TestAStateDirectoryThatWasMovedIntoAStore(t *testing.T) {
 	}
 }
 
-// A run that changed another store is undone on none but that, also where the
-// directory as a whole is this store's, until somebody says that it is the same one.
+// TestARunOfAnotherStore: a run can only be undone on its store, even if the state directory
+// is this store's, until a flag confirms that it is the same store.
 func TestARunOfAnotherStore(t *testing.T) {
 	f, other := newFix(t, littered()), newFix(t, littered())
 	state := filepath.Join(f.dir, "state")
@@ -305,8 +306,8 @@ func two() *fixtures.Builder {
 	return b
 }
 
-// Two state directories of one store know of each other: an undo with one says what
-// later runs with the other took, and a list names the other.
+// TestTwoStateDirectoriesOfOneStore: an undo with one lists what later runs with the other
+// removed, and a list names the other.
 func TestTwoStateDirectoriesOfOneStore(t *testing.T) {
 	for name, make := range map[string]func(t *testing.T) *fake{
 		"a directory": func(t *testing.T) *fake { return newFix(t, two()) },

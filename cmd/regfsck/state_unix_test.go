@@ -16,7 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// owned are the owner and mode of all that stands in a directory.
+// owned returns owner and mode of all files in a directory.
 func owned(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -33,14 +33,14 @@ func owned(t *testing.T, dir string) map[string]string {
 	return all
 }
 
-// plant is a place in a state directory at which somebody has put a link.
+// plant is a path in a state directory where a symbolic link is planted.
 type plant struct {
-	at      string // below the state directory; ID is the run
-	outside bool   // the state directory doesn't stand in the store
-	hard    bool   // the link is a further name of root's file
+	at      string // relative to the state directory; ID is the run
+	outside bool   // the state directory is outside the store
+	hard    bool   // a hard link to root's file
 }
 
-// plants are all places that a command opens, makes, gives away or removes.
+// plants returns all paths that a command opens, creates, chowns or removes.
 func plants() (all []plant) {
 	blobs := "runs/ID/kept/" + strings.ReplaceAll(layout.Blobs, "/", "%2F") + "%2Fsha256%2F??"
 	for _, outside := range []bool{false, true} {
@@ -57,8 +57,8 @@ func plants() (all []plant) {
 	return all
 }
 
-// planted is a store of somebody's with a run, garbage that came since, and a link in
-// its state directory that leads to what is root's.
+// planted returns a user's store with a run, new garbage, and a link in its state directory
+// to root's files.
 func planted(t *testing.T, p plant) (f *fake, id, state, link, victims string) {
 	t.Helper()
 	f = newFix(t, littered())
@@ -89,7 +89,7 @@ func planted(t *testing.T, p plant) (f *fake, id, state, link, victims string) {
 	return f, id, state, link, victims
 }
 
-// give makes all that stands somewhere a user's, where this one may.
+// give changes the owner of all files of a directory, if permitted.
 func give(at string, user int) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -99,9 +99,9 @@ func give(at string, user int) error {
 	})
 }
 
-// Whoever owns a store may put a link in the place of anything in its state
-// directory, while root is at work there. No command follows one, to read, to write,
-// to give away or to remove; what can't do without says what is a link, and where.
+// TestNoPlantedLinkIsFollowed: the owner of a store may plant links in its state directory
+// while root works there. No command follows one to read, write, chown or remove; if it can't
+// continue, the error has the link.
 func TestNoPlantedLinkIsFollowed(t *testing.T) {
 	for _, p := range plants() {
 		for _, command := range []string{
@@ -124,7 +124,7 @@ func TestNoPlantedLinkIsFollowed(t *testing.T) {
 			}
 			damage := strings.Contains(said, "its journal can't be read: is a ") || strings.Contains(said, "its directory can't be opened: is a symbolic link")
 			saved := strings.HasPrefix(command, "apply")
-			stale := saved && strings.Contains(p.at, "kept") // it is refused before that is looked at
+			stale := saved && strings.Contains(p.at, "kept") // it is refused before that is read
 			if exit&(8|16|64) != 0 && !stale && !damage && !strings.Contains(said, link) {
 				t.Errorf("%s: exit %d, without a word of the link: %s", name, exit, said)
 			}
@@ -138,10 +138,11 @@ func TestNoPlantedLinkIsFollowed(t *testing.T) {
 	}
 }
 
-// Root keeps nothing, and undoes nothing, where everybody may exchange it.
+// TestAStateDirectoryThatOthersMayWrite: root doesn't use a state directory that others can
+// replace.
 func TestAStateDirectoryThatOthersMayWrite(t *testing.T) {
 	if os.Geteuid() != 0 {
-		return // whoever isn't root relies on nothing that isn't their own
+		return // other users trust their own files
 	}
 	f := newFix(t, littered())
 	state := filepath.Join(f.dir, "state")
@@ -166,7 +167,7 @@ func TestAStateDirectoryThatOthersMayWrite(t *testing.T) {
 	}
 }
 
-// quarantined fixes STORE and returns the directory of what the run keeps.
+// quarantined fixes STORE and returns the directory of the run's quarantine.
 func (f *fake) quarantined(t *testing.T) (kept string) {
 	t.Helper()
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 0 {
@@ -175,10 +176,9 @@ func (f *fake) quarantined(t *testing.T) (kept string) {
 	return only(t, filepath.Join(f.store, outside.StateName, "runs", "*", "kept"))
 }
 
-// What can't be looked at in the quarantine may be kept: an undo that meets it
-// has failed there, a purge of all runs leaves the run alone, and both go on as
-// soon as it can be looked at.
-func TestAQuarantineThatCannotBeReadIsNotEmpty(t *testing.T) {
+// TestAQuarantineThatCannotBeRead: an unreadable part of the quarantine isn't empty: an undo
+// fails there, a purge of all runs skips the run, and both continue once it can be read.
+func TestAQuarantineThatCannotBeRead(t *testing.T) {
 	for name, where := range map[string]string{
 		"all of it":              "",
 		"where the blob is":      "docker%2Fregistry%2Fv2%2Fblobs%2Fsha256%2F??",
@@ -189,7 +189,7 @@ func TestAQuarantineThatCannotBeReadIsNotEmpty(t *testing.T) {
 			before := f.content(t)
 			closed := only(t, filepath.Join(f.quarantined(t), where))
 			away := filepath.Join(f.dir, "away")
-			// A link isn't followed there: like a closed directory, but for root too.
+			// A symbolic link isn't followed there, even by root.
 			if err := os.Rename(closed, away); err != nil {
 				t.Fatal(err)
 			}
@@ -219,9 +219,9 @@ func TestAQuarantineThatCannotBeReadIsNotEmpty(t *testing.T) {
 	}
 }
 
-// A damaged old run stops nothing: a check and a fix go on, the newest run is undone
-// and purged, and the damaged one is told of. It is undone by its name, which puts
-// back what it kept; purged only with --damaged; and purging all leaves it.
+// TestADamagedRunStopsNoCommand: with a damaged old run, check and fix work, and the newest
+// run can be undone and purged; the damage is reported. It is undone by id, and purged only
+// with --damaged; purging all skips it.
 func TestADamagedRunStopsNoCommand(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, run string) error{
 		"a flipped byte": func(t *testing.T, run string) error {
@@ -287,7 +287,8 @@ func TestADamagedRunStopsNoCommand(t *testing.T) {
 	}
 }
 
-// What a run has kept and doesn't keep any more is said before the rest is given up.
+// TestAPurgeNamesWhatIsMissing: a purge reports what is missing in the quarantine before it
+// deletes the rest.
 func TestAPurgeNamesWhatIsMissing(t *testing.T) {
 	f := newFix(t, littered())
 	kept := f.quarantined(t)

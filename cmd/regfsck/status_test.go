@@ -16,7 +16,7 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// statusSaid is the part of the document of status that tests look into.
+// statusSaid is a part of the document of status.
 type statusSaid struct {
 	State string
 	Last  *struct {
@@ -37,7 +37,7 @@ type statusSaid struct {
 	}
 }
 
-// status decodes what status says, and returns its exit code.
+// status returns the document of status and its exit code.
 func (f *fake) status(t *testing.T, args ...string) (said statusSaid, exit int) {
 	t.Helper()
 	exit = f.run(slices.Concat([]string{"status", "STORE"}, args, []string{"--json"})...)
@@ -47,7 +47,7 @@ func (f *fake) status(t *testing.T, args ...string) (said statusSaid, exit int) 
 	return said, exit
 }
 
-// recordIn is the one record in a state directory, where nothing else of a check is left.
+// recordIn returns the only record in a state directory that has nothing else of a check.
 func recordIn(t *testing.T, state string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(state, "last-check*"))
@@ -57,10 +57,9 @@ func recordIn(t *testing.T, state string) string {
 	return found[0]
 }
 
-// TestStatusSaysWhatTheLastCheckSaid: a check writes nothing unless it is told to, or the
-// state directory exists; then status has its verdict, whatever has become of the store,
-// which it doesn't read.
-func TestStatusSaysWhatTheLastCheckSaid(t *testing.T) {
+// TestStatusReportsTheLastCheck: a check is recorded only if requested or if the state
+// directory exists; then status has its verdict, without reading the store.
+func TestStatusReportsTheLastCheck(t *testing.T) {
 	f := newFix(t, rotten())
 	state := filepath.Join(f.store, outside.StateName)
 	f.run("check", "STORE", "--no-progress")
@@ -116,8 +115,8 @@ func TestStatusSaysWhatTheLastCheckSaid(t *testing.T) {
 	}
 }
 
-// TestAnIncompleteCheckIsRecordedAsThat: what could not be read is said by status too.
-func TestAnIncompleteCheckIsRecordedAsThat(t *testing.T) {
+// TestIncompleteChecksInStatus: status reports an incomplete check as such.
+func TestIncompleteChecksInStatus(t *testing.T) {
 	f := newFake(t, aFault, anError)
 	if exit := f.run("check", "STORE", "--state", "DIR/state"); exit != 12 {
 		t.Fatalf("exit %d, %s", exit, f.errs.String())
@@ -132,8 +131,8 @@ func TestAnIncompleteCheckIsRecordedAsThat(t *testing.T) {
 	}
 }
 
-// TestStoresHaveRecordsOfTheirOwn: two stores with one state directory, whose records are
-// never taken for each other's, not even where somebody renames one.
+// TestStoresHaveRecordsOfTheirOwn: records of two stores in one state directory are never
+// confused, even if renamed.
 func TestStoresHaveRecordsOfTheirOwn(t *testing.T) {
 	a, b := newFix(t, rotten()), newFix(t, fixtures.Standard())
 	state := filepath.Join(a.dir, "state")
@@ -159,9 +158,8 @@ func TestStoresHaveRecordsOfTheirOwn(t *testing.T) {
 	}
 }
 
-// TestARecordThatIsCutOrEditedIsNotBelieved changes each byte of a record, and cuts it at
-// each.
-func TestARecordThatIsCutOrEditedIsNotBelieved(t *testing.T) {
+// TestInvalidRecords changes each byte of a record, and cuts it at each.
+func TestInvalidRecords(t *testing.T) {
 	f := newFix(t, rotten())
 	f.run("check", "STORE", "--state", "DIR/state")
 	path := recordIn(t, filepath.Join(f.dir, "state"))
@@ -199,8 +197,8 @@ func TestARecordThatIsCutOrEditedIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestARecordThatCantBeWritten: a check tells of what it was told to record and could not,
-// and its answer is the same but for that.
+// TestARecordThatCantBeWritten: a check reports that its requested record could not be
+// written; the rest of its answer is unchanged.
 func TestARecordThatCantBeWritten(t *testing.T) {
 	f := newFix(t, fixtures.Standard())
 	state := filepath.Join(f.store, outside.StateName)
@@ -233,8 +231,8 @@ func TestARecordThatCantBeWritten(t *testing.T) {
 	}
 }
 
-// TestChecksAtOnceLeaveAWholeRecord runs checks of a store at once, while status reads.
-func TestChecksAtOnceLeaveAWholeRecord(t *testing.T) {
+// TestConcurrentChecksLeaveAWholeRecord runs concurrent checks of a store while status reads.
+func TestConcurrentChecksLeaveAWholeRecord(t *testing.T) {
 	f := newFix(t, fixtures.Standard())
 	f.run("check", "STORE", "--state", "DIR/state")
 	var checks sync.WaitGroup
@@ -267,9 +265,9 @@ func TestChecksAtOnceLeaveAWholeRecord(t *testing.T) {
 	recordIn(t, filepath.Join(f.dir, "state"))
 }
 
-// TestStatusWeighsRuns: status has what each run keeps, and which has changed the store
-// since the check; on a disk and in a bucket, which it doesn't ask.
-func TestStatusWeighsRuns(t *testing.T) {
+// TestStatusOfRuns: status has what each run keeps, and which changed the store since the
+// check; on disk, and in a bucket without requests.
+func TestStatusOfRuns(t *testing.T) {
 	onDisk := newFix(t, twoImages())
 	inBucket, _, _ := change(t, twoImages(), s3test.Enabled)
 	for _, f := range []*fake{onDisk, inBucket} {
@@ -281,7 +279,7 @@ func TestStatusWeighsRuns(t *testing.T) {
 		}
 		f.document(t, &second, "rm", "STORE", "web:v1", "--apply", "--yes")
 		if f == inBucket {
-			t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1") // whoever asks it fails
+			t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1") // requests would fail
 		}
 		said, exit := f.status(t)
 		if exit != 0 || said.Last == nil || len(said.Runs) != 2 || said.Kept.Bytes != first.Kept+second.Kept || said.Runs[0].Kept != second.Kept || said.Changed != second.Run {

@@ -16,18 +16,18 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// programArgs is the variable with the arguments, a line each, of the program that
-// TestTheProgram is in a process of its own.
+// programArgs is the variable with the arguments, a line each, of the program in
+// TestTheProgram.
 const programArgs = "REGFSCK_TEST_ARGS"
 
 func TestTheProgram(t *testing.T) {
 	if args := os.Getenv(programArgs); args != "" {
-		os.Unsetenv(programArgs) // it would be taken for a flag's
+		os.Unsetenv(programArgs) // it would be read as a setting
 		syscall.Exit(run(context.Background(), strings.Split("regfsck\n"+args, "\n"), system()))
 	}
 }
 
-// start runs the program in a process of its own.
+// start runs the program in its own process.
 func start(t *testing.T, args ...string) (cmd *exec.Cmd, said *bytes.Buffer) {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,7 +45,7 @@ func start(t *testing.T, args ...string) (cmd *exec.Cmd, said *bytes.Buffer) {
 	return cmd, said
 }
 
-// stop stops a process as Ctrl-Z does, and returns once it stands still.
+// stop sends SIGSTOP and waits until the process has stopped.
 func stop(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	var status syscall.WaitStatus
@@ -57,9 +57,8 @@ func stop(t *testing.T, cmd *exec.Cmd) {
 	}
 }
 
-// TestARunThatWasStopped: a run is stopped in the middle, and another takes it up
-// meanwhile, with the same journal. Woken, the first one ends and writes nothing
-// more, neither to the bucket nor to the journal.
+// TestARunThatWasStopped: a run is stopped, and another one resumes it with the same journal.
+// Continued, the first one ends without another write to the bucket or journal.
 func TestARunThatWasStopped(t *testing.T) {
 	f, s, made := change(t, rotten(), s3test.Enabled)
 	before := objects(t, made)
@@ -94,7 +93,7 @@ func TestARunThatWasStopped(t *testing.T) {
 		t.Errorf("who was refused wrote %q", is[min(len(is), len(begun)):])
 	}
 
-	// On another machine with the same directory, or a copy of it, no lock of this one holds.
+	// A lock on this machine doesn't hold for copies of the directory.
 	if err := os.WriteFile(journal+".copy", []byte(begun), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +120,7 @@ func TestARunThatWasStopped(t *testing.T) {
 	sameObjects(t, "undone", before, objects(t, made))
 }
 
-// content is what a file holds.
+// content returns the content of a file.
 func content(t *testing.T, path string) string {
 	t.Helper()
 	all, err := os.ReadFile(path)

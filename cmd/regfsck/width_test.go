@@ -13,13 +13,12 @@ import (
 	"regfsck/report/view"
 )
 
-// TestNothingIsWiderThanTheTerminal runs every command over the standard store, whole
-// and damaged, at 60, 80 and 120 columns, and measures each line. A single word may be
-// longer, which is a key, a digest or a path; and so may a command to run, which has to
-// stand whole to be copied.
+// TestNothingIsWiderThanTheTerminal runs every command on the standard store, healthy and
+// damaged, at 60, 80 and 120 columns, and measures each line. A single word, such as a key,
+// may be longer, and so may a command, which must not be wrapped.
 func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	broken := fixtures.Standard()
-	apart := map[[2]string]bool{ // no two touch one thing
+	apart := map[[2]string]bool{ // they change different things
 		{"manifest-corrupt", "cut"}: true, {"tag-dangling", "to nothing"}: true, {"link-invalid", "an empty revision link"}: true,
 		{"revision-link-missing", "of an index's child"}: true, {"layer-link-missing", "of a config"}: true, {"blob-missing", "a layer"}: true,
 		{"index-child-missing", "nowhere"}: true, {"signature-orphaned", "by cosign's tag"}: true, {"foreign-file", "among the repositories"}: true,
@@ -55,7 +54,7 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 			} {
 				words := append(strings.Fields(args), "--color", "never")
 				if !strings.HasPrefix(args, "explain") {
-					words = append(words, "--no-progress") // a line of its is gone before anybody measures it
+					words = append(words, "--no-progress") // progress lines are erased
 				}
 				f.run(words...)
 				for line := range strings.Lines(f.out.String() + f.errs.String()) {
@@ -68,7 +67,7 @@ func TestNothingIsWiderThanTheTerminal(t *testing.T) {
 	}
 }
 
-// standsWhole reports whether a line is a word, marked as a change perhaps, or a command.
+// standsWhole reports whether a line is a word, with a sign of a change, or a command.
 func standsWhole(line string) bool {
 	word := strings.TrimSpace(line)
 	for _, sign := range []string{"- ", "+ ", "! "} {
@@ -77,9 +76,8 @@ func standsWhole(line string) bool {
 	return !strings.Contains(word, " ") || strings.HasPrefix(strings.TrimPrefix(word, "Next: "), "regfsck ")
 }
 
-// TestAWideListLosesItsLeastColumns: what a narrow terminal has no room for is left out,
-// the least important first.
-func TestAWideListLosesItsLeastColumns(t *testing.T) {
+// TestAWideListOmitsColumns: columns that don't fit are omitted, the least important first.
+func TestAWideListOmitsColumns(t *testing.T) {
 	f := newFix(t, fixtures.Standard())
 	f.terminal = func(io.Writer) (int, bool) { return 132, true }
 	names := func(width int, args ...string) []string {

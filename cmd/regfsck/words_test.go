@@ -18,8 +18,7 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// shown are the command lines that README, the topics and the pages of commands show,
-// each once.
+// shown returns the command lines in README, topics and pages of commands, each once.
 func shown(t *testing.T) (all []string) {
 	t.Helper()
 	text, err := os.ReadFile("../../README.md")
@@ -41,9 +40,8 @@ func shown(t *testing.T) (all []string) {
 	return all
 }
 
-// TestEveryCommandShown runs each command that is shown anywhere, as it stands there, on
-// a store with damage and garbage of its own: a directory, or a bucket of a real server.
-// Only names of places and of programs are others than shown, and --yes answers what would be asked.
+// TestEveryCommandShown runs each of these commands on a damaged store of its own, a
+// directory or a bucket. Only paths and programs are replaced, and --yes confirms.
 func TestEveryCommandShown(t *testing.T) {
 	commands := shown(t)
 	b := rotten()
@@ -81,7 +79,7 @@ func TestEveryCommandShown(t *testing.T) {
 	}
 	t.Chdir(f.dir)
 	write(t, f.dir+"/kept/README", "")
-	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a registry that has nothing
+	mirror := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // an empty registry
 		w.Header().Set("Docker-Distribution-Api-Version", "registry/2.0")
 		if r.URL.Path != "/v2/" {
 			http.NotFound(w, r)
@@ -97,7 +95,7 @@ func TestEveryCommandShown(t *testing.T) {
 	changed := false
 	for _, line := range commands {
 		words := shellWords(demo.ReplaceAllString(places.Replace(line), f.store))[1:]
-		if changed { // otherwise it stays, since what earlier commands remember of it is about these very files
+		if changed { // otherwise it is reused: state from earlier commands is about its files
 			f.rewrite(t, b)
 		}
 		changed = words[0] != "check" || slices.Contains(words, "--follow")
@@ -149,7 +147,7 @@ func TestEveryCommandShown(t *testing.T) {
 	}
 }
 
-// policyShown is the policy file that the topic retention shows.
+// policyShown returns the policy file in the topic retention.
 func policyShown(t *testing.T) string {
 	t.Helper()
 	page, _ := help.Topic("retention")
@@ -162,7 +160,7 @@ func policyShown(t *testing.T) string {
 	return ""
 }
 
-// shellWords splits a line at spaces that don't stand between single quotes.
+// shellWords splits a line at spaces outside single quotes.
 func shellWords(line string) (words []string) {
 	word, quoted, any := "", false, false
 	for _, r := range line + " " {

@@ -13,7 +13,7 @@ import (
 
 var now = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-// What is written is read as it was, whatever signs a name is made of.
+// TestWrittenIsRead: a file that was written is read unchanged, with any characters in names.
 func TestWrittenIsRead(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	signs := []rune("aZ09/.-_:#'\"\\|>&*!%@`{}[],?~ \t\n\r\x00\x01\x1b\x7f\u0080\u0085\u00a0\u200b\u2028\u2029\u202e\ufeff\ufffd\ufffe\U0001f600üß日yntfoe<=")
@@ -51,7 +51,7 @@ func TestWrittenIsRead(t *testing.T) {
 	}
 }
 
-// A rule knows the line at which a person finds it.
+// TestLines: a rule has the line of its entry.
 func TestLines(t *testing.T) {
 	f, err := Read(strings.NewReader("# one\nschema: regfsck.accept/1\n\naccepted:\n  # two\n  - id: foreign-file\n    key: a\n    reason: |\n      over\n      lines\n  - {id: foreign-file, key: b,\n     reason: r}\n"), "f.yml", now)
 	if err != nil || len(f.Rules) != 2 || f.Rules[0].Where() != "f.yml, line 6" || f.Rules[1].Where() != "f.yml, line 11" || f.Target != "" {
@@ -59,7 +59,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// A file that would not be read again is not written.
+// TestTooLarge: a file that could not be read again isn't written.
 func TestTooLarge(t *testing.T) {
 	file := accept.File{Schema: accept.Schema}
 	for range MaxBytes/1000 + 1 {

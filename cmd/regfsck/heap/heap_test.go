@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestTheLargerTheLess(t *testing.T) {
+func TestShareOfALargeHeap(t *testing.T) {
 	for _, c := range []struct {
 		live uint64
 		most int64
@@ -21,14 +21,14 @@ func TestTheLargerTheLess(t *testing.T) {
 	}
 }
 
-// goal returns how large the heap may grow before the next collection.
+// goal returns the heap size of the next collection.
 func goal() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/goal:bytes"}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// A heap that grows is held to less once a collection has seen it.
+// TestALimitFollowsTheHeap: GOGC is lowered when the heap has grown.
 func TestALimitFollowsTheHeap(t *testing.T) {
 	Limit(100)
 	held := make([][]byte, 0, 512)
@@ -41,7 +41,7 @@ func TestALimitFollowsTheHeap(t *testing.T) {
 			runtime.KeepAlive(held)
 			return
 		}
-		time.Sleep(10 * time.Millisecond) // finalizers run beside
+		time.Sleep(10 * time.Millisecond) // finalizers run concurrently
 	}
 	t.Errorf("of %d bytes in use the next collection waits for %d", inUse(), goal())
 }

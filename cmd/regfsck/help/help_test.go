@@ -9,7 +9,7 @@ import (
 	"regfsck/report/view"
 )
 
-// Every page has a name that is its file's, a line about it, and something to say.
+// TestPages: every page has the name of its file, a summary, and content.
 func TestPages(t *testing.T) {
 	for dir, all := range map[string][]Page{"topics": Topics(), "commands": Commands()} {
 		if len(all) < 12 {
@@ -41,7 +41,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// What no page may have is an error, so that nothing of a page is lost in silence.
+// TestReadRefuses: unsupported Markdown is an error.
 func TestReadRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                               "no title",
@@ -63,7 +63,7 @@ const sample = "# a: b\n\nSome `code \\| x` and *more*, [a link](x.md) \\<y>\nov
 	"- one\n- two `a`\n  - deep\n\n    and more\n\n1. first\n\n```sh\nregfsck check  # why\n  $ bin/regfsck fix\n  kubectl x\n```\n\n" +
 	"## Part\n\n| A | B | C |\n|---|---|---|\n| `x` | y | z |\n| long long long long long long term | y \\| w | |\n"
 
-// A page as text, without colour, in 40 columns.
+// TestText compares a page as text in 40 columns.
 func TestText(t *testing.T) {
 	p, err := Read([]byte(sample))
 	if err != nil {
@@ -102,7 +102,7 @@ Part
 	}
 }
 
-// Nothing is wider than the terminal but code and words that are.
+// TestWidth: only code and long words are wider than the terminal.
 func TestWidth(t *testing.T) {
 	for _, width := range []int{40, 60, 80, 100} {
 		o := view.Options{Width: width, Color: true}
@@ -128,7 +128,7 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// What roff would read as its own is told it.
+// TestManEscapes: special characters of roff are escaped.
 func TestManEscapes(t *testing.T) {
 	p, err := Read([]byte("# a: b-c\n\n.dot 'quote \\\\ back\n\n    'code\n    .dot and " + strings.Repeat("long ", 30) + "\n\n" + strings.TrimPrefix(sample, "# a: b\n\n")))
 	if err != nil {
@@ -149,7 +149,7 @@ func TestManEscapes(t *testing.T) {
 	}
 }
 
-// TestGenerated: each part that is made belongs to a topic.
+// TestGenerated: each generated part has a topic.
 func TestGenerated(t *testing.T) {
 	for name := range generated {
 		if _, ok := Topic(name); !ok {

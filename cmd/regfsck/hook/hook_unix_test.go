@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// output runs a command and returns the end of what it printed, and all of it.
+// output runs a command and returns the end that is kept, and all of its output.
 func output(t *testing.T, command string) (end, all string) {
 	t.Helper()
 	var out strings.Builder
@@ -37,7 +37,7 @@ func TestTheEndOfTheOutput(t *testing.T) {
 	}
 }
 
-// TestACommandHasNoTerminal: it has a session of its own, and nothing to read.
+// TestACommandHasNoTerminal: a command has its own session and no input.
 func TestACommandHasNoTerminal(t *testing.T) {
 	end, _ := output(t, `read x; echo "$x"; (exec </dev/tty) 2>/dev/null && echo a terminal; ps -o pid=,sid= -p $$`)
 	ids := strings.Fields(end)

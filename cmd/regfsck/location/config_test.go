@@ -88,7 +88,7 @@ func TestOverridesInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestOverridesThatCantBe(t *testing.T) {
+func TestInvalidOverrides(t *testing.T) {
 	config := write(t, "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: "+root(t)+"\n    list: [a]\n")
 	t.Run("a second driver", func(t *testing.T) {
 		t.Setenv("REGISTRY_STORAGE_S3_BUCKET", "bucket")
@@ -115,7 +115,7 @@ func TestOverridesThatCantBe(t *testing.T) {
 	})
 }
 
-func TestConfigsThatAreRefused(t *testing.T) {
+func TestInvalidConfigs(t *testing.T) {
 	for _, c := range []struct {
 		name, content string
 		words         []string

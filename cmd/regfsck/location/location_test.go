@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// root makes a directory that looks like a registry's, and returns it.
+// root creates a directory with a registry's layout.
 func root(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(real(t), "registry")
@@ -47,7 +47,7 @@ func write(t *testing.T, content string) string {
 	return path
 }
 
-// env returns options whose environment holds what is given.
+// env returns options with these environment variables.
 func env(values map[string]string, configs ...string) Options {
 	return Options{
 		Drivers: drivers.All(), Configs: configs,
@@ -55,7 +55,7 @@ func env(values map[string]string, configs ...string) Options {
 	}
 }
 
-// refused fails unless STORE is refused with an error that has all the words.
+// refused fails unless STORE is refused with an error with all the words.
 func refused(t *testing.T, store string, o Options, words ...string) {
 	t.Helper()
 	found, err := Resolve(store, o)
@@ -75,7 +75,7 @@ func refused(t *testing.T, store string, o Options, words ...string) {
 	}
 }
 
-func TestEveryPartOfTheDirectoryIsUnderstood(t *testing.T) {
+func TestPartsOfTheDirectory(t *testing.T) {
 	dir := root(t)
 	for _, part := range []string{"", "/", "/docker", "/docker/registry", "/docker/registry/v2", "/docker/registry/v2/", "/docker/registry/../registry/v2"} {
 		got, err := Resolve(dir+part, env(nil))
@@ -100,7 +100,7 @@ func TestDirectoryInADirectoryOfTheSameName(t *testing.T) {
 	}
 }
 
-func TestOneOfBlobsAndRepositoriesIsEnough(t *testing.T) {
+func TestBlobsOrRepositoriesAlone(t *testing.T) {
 	for _, part := range []string{"blobs", "repositories"} {
 		dir := real(t)
 		mkdir(t, dir, layout.Root, part)
@@ -110,7 +110,7 @@ func TestOneOfBlobsAndRepositoriesIsEnough(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoDirectoryOfARegistry(t *testing.T) {
+func TestOtherDirectories(t *testing.T) {
 	dir := real(t)
 	refused(t, filepath.Join(dir, "nope"), env(nil), "no such file or directory")
 	refused(t, mkdir(t, dir, "empty"), env(nil), "is an empty directory", "mounted")
@@ -132,8 +132,8 @@ func TestWhatIsNoDirectoryOfARegistry(t *testing.T) {
 	refused(t, "/dev/null", env(nil), "neither a directory nor a file")
 }
 
-// A v2 that stands alone is a store, whether it or what holds it is named, and a
-// link to one inside a whole store is that store.
+// TestAV2: a v2 directory alone is a store, by its path or its parent's; a link to one inside
+// a whole store is that store.
 func TestAV2(t *testing.T) {
 	dir := real(t)
 	v2 := mkdir(t, dir, "backup/v2")
@@ -158,7 +158,7 @@ func TestAV2(t *testing.T) {
 	refused(t, write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+v2+"}}\n"), env(nil), "rootdirectory", "name "+v2+" as STORE")
 }
 
-// What is too deep or too high for a store is told apart from what is none.
+// TestBesideAStore: errors distinguish paths above or below a store from others.
 func TestBesideAStore(t *testing.T) {
 	dir := root(t)
 	for _, part := range []string{"blobs", "repositories"} {

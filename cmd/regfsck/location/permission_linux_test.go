@@ -11,13 +11,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// asNobody calls f as a user who owns nothing, on a thread that ends with it:
-// only the thread's user for files changes, so that root sees permissions too.
+// asNobody calls f as a user without files, on a thread that ends afterwards: only the
+// thread's filesystem user changes.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and never unlocked
+		runtime.LockOSThread() // never unlocked
 		var err error
 		if os.Geteuid() == 0 {
 			err = syscall.Setfsuid(65534)

@@ -62,7 +62,7 @@ func TestReadOnlyAndRedis(t *testing.T) {
 		{"  maintenance: {readonly: {enabled: true}}\n", "", nil, true, ""},
 		{"  maintenance: {readonly: {enabled: false}}\n", "", nil, false, ""},
 		{"  maintenance: {uploadpurging: {enabled: true}}\n", "", nil, false, ""},
-		{"", "redis: {addr: 'r:6379'}\n", nil, false, ""}, // nothing uses it
+		{"", "redis: {addr: 'r:6379'}\n", nil, false, ""}, // no cache uses it
 		{"  cache: {blobdescriptor: inmemory}\n", "redis: {addr: 'r:6379'}\n", nil, false, ""},
 		{"  cache: {blobdescriptor: redis}\n", "redis: {addr: 'r:6379', password: hush}\n", nil, false, "r:6379"},
 		{"  cache: {layerinfo: redis}\n", "redis: {addrs: ['r:1', 'r:2']}\n", nil, false, "r:1"},

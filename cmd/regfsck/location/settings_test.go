@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// withStore is a configuration for a store that is there, with more behind it.
+// withStore returns a configuration for an existing store, followed by more.
 func withStore(t *testing.T, more string) string {
 	t.Helper()
 	return write(t, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+root(t)+"}}\n"+more)

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestWhichPagerThereIs: that of the program goes first, an empty one is none, and less is
-// taken only where it is there.
-func TestWhichPagerThereIs(t *testing.T) {
+// TestChosenPager: REGFSCK_PAGER comes first, an empty one is none, and less is used only if
+// it is installed.
+func TestChosenPager(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "less"), []byte("#!/bin/sh\n"), 0o755); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestWhichPagerThereIs(t *testing.T) {
 	}
 }
 
-// shown starts a pager and writes lines to it, and returns what came out.
+// shown starts a pager, writes lines to it, and returns its output.
 func shown(t *testing.T, command string, environ []string, lines int) string {
 	t.Helper()
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
@@ -67,10 +67,10 @@ func shown(t *testing.T, command string, environ []string, lines int) string {
 	return string(text)
 }
 
-// TestWhatPagersDo: all of an answer goes through one; one that isn't there, or can't be run,
-// loses nothing; one that is left early, before or after it has read anything, is no error.
-func TestWhatPagersDo(t *testing.T) {
-	const lines = 400_000 // more than is held back
+// TestPagers: a pager gets the whole answer; if it is missing or fails, nothing is lost; if
+// it is left early, there is no error.
+func TestPagers(t *testing.T) {
+	const lines = 400_000 // more than the pager's writer holds
 	all := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -102,7 +102,7 @@ func TestWhatPagersDo(t *testing.T) {
 	}
 }
 
-// TestPagersShowColours: less and lv are told so, unless somebody tells them otherwise.
+// TestPagersShowColours: less and lv are set to show colours, unless the user has set them.
 func TestPagersShowColours(t *testing.T) {
 	for want, environ := range map[string][]string{"FRX -c\n": nil, "-S -c\n": {"LESS=-S"}, " -a\n": {"LESS=", "LV=-a"}} {
 		environ = append(slices.Clip(environ), "PATH="+os.Getenv("PATH"))

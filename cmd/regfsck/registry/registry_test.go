@@ -14,7 +14,7 @@ import (
 	"regfsck/cmd/regfsck/location"
 )
 
-// served answers like a registry with these methods for a manifest, "" for none told.
+// served answers like a registry with these methods for a manifest, "" for none.
 func served(t *testing.T, status int, header, allow string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method + " " + r.URL.Path {
@@ -36,7 +36,7 @@ func served(t *testing.T, status int, header, allow string) http.Handler {
 	})
 }
 
-// A registry's word counts, and where it says nothing it may take pushes.
+// TestAnswers: a registry that doesn't show its methods may accept pushes.
 func TestAnswers(t *testing.T) {
 	for _, c := range []struct {
 		status        int
@@ -47,12 +47,12 @@ func TestAnswers(t *testing.T) {
 		{200, "registry/2.0", "GET,HEAD,PUT", Writable},
 		{200, "registry/2.0", "GET, HEAD", ReadOnly},
 		{200, "", "GET, HEAD", Unclear},
-		{200, "registry/2.0", "", Unclear}, // a proxy before it has answered
+		{200, "registry/2.0", "", Unclear}, // a proxy without a backend yet
 		{200, "registry/2.0", "OPTIONS", Unclear},
 		{401, "registry/2.0", "", LoginWanted},
 		{400, "", "", Unclear}, {429, "", "", Unclear}, {500, "", "", Unclear}, {503, "", "", Unclear}, {503, "registry/2.0", "", Unclear},
 		{404, "registry/2.0", "", Unclear},
-		{404, "", "", Unclear}, // a proxy may hide it, or it may have another prefix
+		{404, "", "", Unclear}, // a proxy may hide it, or its prefix is another one
 		{403, "", "", Absent}, {307, "", "", Absent},
 	} {
 		for _, secure := range []bool{false, true} {
@@ -74,8 +74,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// inTurn serves one handler for each of several registries that stand at one address.
-// Each connection goes to the next of them.
+// inTurn serves several registries at one address: each connection goes to the next one.
 func inTurn(t *testing.T, address string, all ...http.Handler) string {
 	t.Helper()
 	front, err := net.Listen("tcp", address)
@@ -97,8 +96,8 @@ func inTurn(t *testing.T, address string, all ...http.Handler) string {
 	return front.Addr().String()
 }
 
-// TestReplicasBehindOneAddress: one registry that takes pushes among those that answer in
-// turn is found, whichever of them is asked first, and however many there are.
+// TestReplicasBehindOneAddress: one registry that accepts pushes is found among several at
+// one address.
 func TestReplicasBehindOneAddress(t *testing.T) {
 	closed, open := served(t, 200, "registry/2.0", "GET, HEAD"), served(t, 200, "registry/2.0", "GET, HEAD, PUT")
 	down := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(502) })
@@ -116,8 +115,8 @@ func TestReplicasBehindOneAddress(t *testing.T) {
 	}
 }
 
-// TestReplicasOfOneName: of all addresses of a name the one that takes pushes counts, and
-// one where nobody answers counts for nothing.
+// TestReplicasOfOneName: of all addresses of a name one that accepts pushes counts, and one
+// without an answer doesn't.
 func TestReplicasOfOneName(t *testing.T) {
 	closed, open := served(t, 200, "registry/2.0", "GET, HEAD"), served(t, 200, "registry/2.0", "GET, HEAD, PUT")
 	at := map[State]string{
@@ -147,8 +146,8 @@ func TestReplicasOfOneName(t *testing.T) {
 	}
 }
 
-// A registry that wants to see a certificate is at work.
-func TestOneThatAsksForACertificateAnswers(t *testing.T) {
+// TestClientCertificates: a registry that requires a client certificate is running.
+func TestClientCertificates(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	s.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
 	s.StartTLS()
@@ -158,8 +157,8 @@ func TestOneThatAsksForACertificateAnswers(t *testing.T) {
 	}
 }
 
-func TestASocketAnswers(t *testing.T) {
-	t.Chdir(t.TempDir()) // an address of a socket has at most 107 bytes
+func TestSockets(t *testing.T) {
+	t.Chdir(t.TempDir()) // a socket's path has at most 107 bytes
 	path := "s"
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -173,9 +172,9 @@ func TestASocketAnswers(t *testing.T) {
 	}
 }
 
-// What takes a connection and isn't seen to be another service may be a registry
-// that hangs; what hangs up is a proxy without one.
-func TestOneThatSaysNothingMayBeARegistry(t *testing.T) {
+// TestSilentServers: a server that accepts connections without an answer may be a registry;
+// one that closes them is a proxy.
+func TestSilentServers(t *testing.T) {
 	for name, c := range map[string]struct {
 		serve func(net.Conn)
 		tls   bool
@@ -201,7 +200,7 @@ func TestOneThatSaysNothingMayBeARegistry(t *testing.T) {
 						return
 					}
 					defer conn.Close()
-					conn.Read(make([]byte, 1<<10)) // the question
+					conn.Read(make([]byte, 1<<10)) // reads the request
 					c.serve(conn)
 				}
 			}()

@@ -9,7 +9,7 @@ import (
 	"regfsck/graph/retain"
 )
 
-// TestTheSchemaIsTheParsers: what editors are told is what is read.
+// TestTheSchemaIsTheParsers: the schema accepts what the parser accepts.
 func TestTheSchemaIsTheParsers(t *testing.T) {
 	var schema struct {
 		Defs struct {
@@ -60,8 +60,8 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// TestFilesThatAreRefused: nothing is guessed.
-func TestFilesThatAreRefused(t *testing.T) {
+// TestInvalidPolicyFiles: invalid files are refused.
+func TestInvalidPolicyFiles(t *testing.T) {
 	for file, want := range map[string]string{
 		"":                                   "empty",
 		"version: 2\nrules: []":              "version",

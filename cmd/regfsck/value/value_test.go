@@ -21,7 +21,7 @@ func TestDuration(t *testing.T) {
 	}
 }
 
-// TestBytes: sizes that are read, and texts that are none.
+// TestBytes: valid and invalid sizes.
 func TestBytes(t *testing.T) {
 	for text, want := range map[string]int64{"1": 1, "500kB": 500_000, "10MiB": 10 << 20, "1.5KiB": 1536, "2G": 2 << 30, "3 MB": 3_000_000} {
 		if n, err := Bytes(text); err != nil || n != want {
