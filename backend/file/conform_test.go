@@ -99,7 +99,7 @@ func write(t *testing.T, root, key, body string) {
 	}
 }
 
-// seen is what a listing handed over: bodies of leaves and faults, by key.
+// seen is what a listing returned: bodies of leaves and faults, by key.
 type seen struct {
 	items  map[string]string
 	faults map[string]error
@@ -124,7 +124,7 @@ func listWith(t *testing.T, s *Reader, prefix string, expect backend.HintFunc) s
 	return got
 }
 
-// expecting expects leaf below the children of dirs alone.
+// expecting expects leaf only below the children of dirs.
 func expecting(leaf backend.Hint, dirs ...string) backend.HintFunc {
 	return func(dir string) backend.Hint {
 		if slices.Contains(dirs, dir) {
@@ -168,8 +168,8 @@ func (s seen) mustBe(t *testing.T, items string, faults map[string]error) {
 	}
 }
 
-// mustFail checks Open and Stat of a key, whose error must name the component
-// that is in the way and must not say that the key is missing.
+// mustFail checks that Open and Stat of a key fail. The error must name the component
+// that can't be entered, and must not be fs.ErrNotExist.
 func mustFail(t *testing.T, s *Reader, key string, want error, names string) {
 	t.Helper()
 	f, openErr := s.Open(context.Background(), key)

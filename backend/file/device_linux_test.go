@@ -17,8 +17,7 @@ import (
 	"regfsck/backend"
 )
 
-// mounted mounts a small filesystem at a path. It reports false where the test
-// may not; the kernel is known to refuse then.
+// mounted mounts a small filesystem at a path. It reports whether the kernel allows that.
 func mounted(t *testing.T, at, options string) bool {
 	t.Helper()
 	err := unix.Mount("regfsck-test", at, "tmpfs", 0, options)
@@ -36,8 +35,8 @@ func mounted(t *testing.T, at, options string) bool {
 	return true
 }
 
-// A state directory on another filesystem can keep nothing, and says so before
-// anything is changed. Without keeping it does.
+// A state directory on another filesystem can keep nothing. The error comes before any
+// change. Runs that don't keep anything work.
 func TestOtherDevice(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
 	if !mounted(t, other, "size=1m") {
@@ -73,8 +72,8 @@ func TestOtherDevice(t *testing.T) {
 	listAll(t, w.Reader, "").mustBe(t, "b/one b/two c/"+strings.Repeat("n", 255)+" empty/", nil)
 }
 
-// What is mounted in the store is changed only where it is followed, can't be
-// kept elsewhere, and stays.
+// A mount in the store is changed only if it is followed. Its files can't be kept on
+// another filesystem, and remain.
 func TestWriterMounts(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/mounted/under": "u", "file": "x"}, nil)
@@ -113,8 +112,8 @@ func TestWriterMounts(t *testing.T) {
 	}
 }
 
-// A full disk is an error like any other: what stands there stays, nothing is
-// left over, and removing works.
+// A full disk is an error like any other: existing files don't change, no temporary file
+// remains, and removing works.
 func TestFullDisk(t *testing.T) {
 	for _, state := range []string{".regfsck", "../elsewhere"} {
 		t.Run(state, func(t *testing.T) {
@@ -135,7 +134,7 @@ func TestFullDisk(t *testing.T) {
 				}
 			}
 			after := picture(t, root)
-			for _, key := range []string{".", "a", ".regfsck/runs/run-1"} { // something came and went
+			for _, key := range []string{".", "a", ".regfsck/runs/run-1"} { // the directory's time changed
 				delete(before, key)
 				delete(after, key)
 			}
@@ -171,7 +170,7 @@ func full(t *testing.T, path string) {
 	}
 }
 
-// No descriptor is left open, whether things go well or not.
+// No descriptor remains open, with and without errors.
 func TestWriterDescriptors(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"a/data": "x", "b/one": "1", "b/two": "2", "file": "f"}, []string{"empty", "full/empty"})
@@ -213,7 +212,7 @@ func TestWriterDescriptors(t *testing.T) {
 	}
 }
 
-// A full disk can be locked: it has to be purged.
+// A store on a full disk can be locked, so that it can be purged.
 func TestAFullDiskIsLocked(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	mkdir(t, root, "")
@@ -236,8 +235,8 @@ func TestAFullDiskIsLocked(t *testing.T) {
 	}
 }
 
-// No rename leads from one mount of a filesystem to another, as two volumes of a
-// container are: that is known before anything is changed.
+// A rename can't move files between two mounts of one filesystem, such as two volumes of a
+// container. The error comes before any change.
 func TestAnotherMountKeepsNothing(t *testing.T) {
 	dir := t.TempDir()
 	mkdir(t, dir, "root")
@@ -272,8 +271,8 @@ func TestAnotherMountKeepsNothing(t *testing.T) {
 	}
 }
 
-// What is followed to another filesystem can't be kept either, and that is known
-// before the links that lead there are gone.
+// Followed files on another filesystem can't be kept either. The error comes before any
+// link to them is removed.
 func TestFollowedElsewhereKeepsNothing(t *testing.T) {
 	root, other := t.TempDir(), t.TempDir()
 	if !mounted(t, other, "size=1m") {

@@ -14,15 +14,15 @@ import (
 	"regfsck/backend"
 )
 
-// dir is an open directory. What is done by a name in it reaches nothing else:
-// names are single components, and none is followed where it is a link.
+// dir is an open directory. Its methods work on single names in it, and don't follow
+// symbolic links.
 type dir struct{ fd int }
 
-// openDir are the flags for a directory that is to be worked in.
+// dirFlags are the flags with which directories are opened.
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-// again calls f until no signal interrupts it.
-func again[T any](f func() (T, error)) (T, error) {
+// retry calls f until no signal interrupts it.
+func retry[T any](f func() (T, error)) (T, error) {
 	for {
 		v, err := f()
 		if !errors.Is(err, unix.EINTR) {
@@ -33,7 +33,7 @@ func again[T any](f func() (T, error)) (T, error) {
 
 // open opens a directory in d.
 func (d dir) open(name string) (dir, error) {
-	fd, err := again(func() (int, error) { return unix.Openat(d.fd, name, dirFlags, 0) })
+	fd, err := retry(func() (int, error) { return unix.Openat(d.fd, name, dirFlags, 0) })
 	if err == nil {
 		return dir{fd}, nil
 	}
@@ -43,9 +43,9 @@ func (d dir) open(name string) (dir, error) {
 	return dir{-1}, err
 }
 
-// file opens a file in d to be read. A pipe doesn't make it wait.
+// file opens a file in d for reading. It doesn't wait for a pipe.
 func (d dir) file(name string) (*os.File, error) {
-	fd, err := again(func() (int, error) {
+	fd, err := retry(func() (int, error) {
 		return unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -54,32 +54,32 @@ func (d dir) file(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// close closes d. What is to be durable was synced before.
+// close closes d. Callers sync before, if changes must be durable.
 func (d dir) close() {
 	if d.fd >= 0 {
 		_ = unix.Close(d.fd)
 	}
 }
 
-// self returns what d itself is.
+// self returns the state of d itself.
 func (d dir) self() (st unix.Stat_t, err error) {
 	err = unix.Fstat(d.fd, &st)
 	return st, err
 }
 
-// look returns what name in d is.
+// look returns the state of name in d.
 func (d dir) look(name string) (st unix.Stat_t, err error) {
 	err = unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	return st, err
 }
 
-// names calls each with the names in d until it returns false. It goes on where
-// the last call on the same descriptor ended.
+// names calls each with the names in d until it returns false. It continues where
+// the last call with the same descriptor ended.
 func (d dir) names(each func(name string) bool) error {
 	buf := make([]byte, 2048)
 	var names []string
 	for {
-		n, err := again(func() (int, error) { return unix.ReadDirent(d.fd, buf) })
+		n, err := retry(func() (int, error) { return unix.ReadDirent(d.fd, buf) })
 		if err != nil || n <= 0 {
 			return err
 		}
@@ -92,7 +92,7 @@ func (d dir) names(each func(name string) bool) error {
 	}
 }
 
-// all returns the names in d. d must have been opened just now.
+// all returns the names in d. No names may have been read from d before.
 func (d dir) all() (all []string, err error) {
 	err = d.names(func(name string) bool {
 		all = append(all, strings.Clone(name))
@@ -101,8 +101,8 @@ func (d dir) all() (all []string, err error) {
 	return all, err
 }
 
-// holdsOnly reports whether there is nothing in d but name; "" is for nothing at
-// all. d must have been opened just now.
+// holdsOnly reports whether d contains nothing but name; if name is "", whether it is
+// empty. No names may have been read from d before.
 func (d dir) holdsOnly(name string) (bool, error) {
 	only := true
 	err := d.names(func(n string) bool {
@@ -112,7 +112,7 @@ func (d dir) holdsOnly(name string) (bool, error) {
 	return only && err == nil, err
 }
 
-// holdsNothing reports whether there is nothing in the directory name of d.
+// holdsNothing reports whether the directory name in d is empty.
 func (d dir) holdsNothing(name string) (bool, error) {
 	in, err := d.open(name)
 	if err != nil {
@@ -126,28 +126,27 @@ func (d dir) remove(name string) error { return unix.Unlinkat(d.fd, name, 0) }
 
 func (d dir) removeDir(name string) error { return unix.Unlinkat(d.fd, name, unix.AT_REMOVEDIR) }
 
-// sync makes durable which names are in d. Filesystems that can't sync a directory
-// say so, and need nothing.
+// sync makes the names in d durable. Filesystems that can't sync a directory don't need it.
 func (d dir) sync() error {
-	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Fsync(d.fd) })
+	_, err := retry(func() (struct{}, error) { return struct{}{}, unix.Fsync(d.fd) })
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
 		return nil
 	}
 	return err
 }
 
-// renaming gives what is name in the directory from another name, as in the directory
-// to, and writes over nothing.
+// renaming gives a file or directory, name in the directory from, the new name as in the
+// directory to. It replaces nothing.
 type renaming func(from dir, name string, to dir, as string) error
 
-// linkNew is a renaming that leaves the old name: a hard link.
+// linkNew is a renaming that keeps the old name: it makes a hard link.
 func linkNew(from dir, name string, to dir, as string) error {
 	return unix.Linkat(from.fd, name, to.fd, as, 0)
 }
 
-// moveByLink is a renaming for filesystems that have none: a file gets its new
-// name before it loses the old one. Only where it can't be linked, as a directory
-// can't, a look has to do.
+// moveByLink is a renaming for filesystems whose rename always replaces: a file gets its
+// new name by a hard link before the old one is removed. What can't be linked, such as a
+// directory, is renamed after a look at the new name.
 func moveByLink(link renaming, from dir, name string, to dir, as string) error {
 	st, err := from.look(name)
 	if err != nil {
@@ -171,8 +170,8 @@ func moveByLink(link renaming, from dir, name string, to dir, as string) error {
 	return unix.Renameat(from.fd, name, to.fd, as)
 }
 
-// noLinks tells that a hard link was refused as such: the filesystem has none,
-// has too many of this file, or forbids them for files of others.
+// noLinks reports whether err is the refusal of any hard link: the filesystem has none, has
+// too many of this file, or forbids them for files of other users.
 func noLinks(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EMLINK)
 }
@@ -180,7 +179,7 @@ func noLinks(err error) bool {
 // kindOf returns the file type bits of st.
 func kindOf(st *unix.Stat_t) uint32 { return uint32(st.Mode) & unix.S_IFMT }
 
-// space returns what the disk has back when one name of st goes.
+// space returns how many bytes the disk frees if one name of st is removed.
 func space(st *unix.Stat_t) int64 {
 	if kindOf(st) != unix.S_IFREG || st.Nlink > 1 {
 		return 0
@@ -188,7 +187,7 @@ func space(st *unix.Stat_t) int64 {
 	return int64(st.Blocks) * 512
 }
 
-// makeLike makes a directory in the directory d, like it, and makes it last.
+// makeLike makes a directory in the directory d, with its attributes, and syncs d.
 func makeLike(d dir, key, name string) error {
 	err := makeUnsynced(d, key, name)
 	if err != nil {
@@ -200,7 +199,7 @@ func makeLike(d dir, key, name string) error {
 	return err
 }
 
-// makeUnsynced is makeLike for whoever syncs d later.
+// makeUnsynced is makeLike for callers that sync d later.
 func makeUnsynced(d dir, _, name string) error {
 	st, err := d.self()
 	if err == nil {
@@ -220,7 +219,7 @@ func makeUnsynced(d dir, _, name string) error {
 	return err
 }
 
-// device returns the filesystem that a file is in, where the system tells.
+// device returns the filesystem of a file, if the system has that.
 func device(info fs.FileInfo) (uint64, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openDir opens a directory to be worked in, under the policy of reading. An
-// error is a *fs.PathError whose Path is the component that is in the way.
+// openDir opens a directory by the same rules as for reading. An error is a
+// *fs.PathError whose Path is the component that can't be entered.
 func (s *Reader) openDir(op, key string) (dir, error) {
 	var k kernel
 	fd, pe := s.system.(*linux).openKey(&k, key, unix.O_RDONLY|unix.O_DIRECTORY)
@@ -21,7 +21,7 @@ func (s *Reader) openDir(op, key string) (dir, error) {
 	return dir{fd}, nil
 }
 
-// openChild is openDir of a directory whose parent is open.
+// openChild is openDir for a directory whose parent is open.
 func (s *Reader) openChild(op string, parent dir, key, name string) (dir, error) {
 	l := s.system.(*linux)
 	if !l.inside {
@@ -35,16 +35,16 @@ func (s *Reader) openChild(op string, parent dir, key, name string) (dir, error)
 	return dir{fd}, nil
 }
 
-// standing tells that a key is followed, and so can't go away.
-func (s *Reader) standing(key string) bool {
+// isFollowed reports whether a key is followed; such a key is never removed.
+func (s *Reader) isFollowed(key string) bool {
 	_, follow := slices.BinarySearch(s.system.(*linux).config.follow, key)
 	return follow
 }
 
-// following are the keys that are followed.
-func (s *Reader) following() []string { return s.system.(*linux).config.follow }
+// followedKeys returns the keys that are followed.
+func (s *Reader) followedKeys() []string { return s.system.(*linux).config.follow }
 
-// moveNew is a renaming, which doesn't even write over an empty directory.
+// moveNew is a renaming. It doesn't replace an empty directory either.
 func moveNew(from dir, name string, to dir, as string) error {
 	err := unix.Renameat2(from.fd, name, to.fd, as, unix.RENAME_NOREPLACE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {

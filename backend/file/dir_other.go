@@ -13,8 +13,8 @@ import (
 
 func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }
 
-// openDir opens a directory to be worked in, under the policy of reading. An
-// error is a *fs.PathError whose Path is the component that is in the way.
+// openDir opens a directory by the same rules as for reading. An error is a
+// *fs.PathError whose Path is the component that can't be entered.
 func (s *Reader) openDir(op, key string) (dir, error) {
 	p := s.system.(*portable)
 	info, pe := p.resolve(key)
@@ -25,7 +25,7 @@ func (s *Reader) openDir(op, key string) (dir, error) {
 		pe.Op = op
 		return dir{-1}, pe
 	}
-	fd, err := again(func() (int, error) {
+	fd, err := retry(func() (int, error) {
 		return unix.Open(p.path(key), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -40,16 +40,18 @@ func (s *Reader) openDir(op, key string) (dir, error) {
 	return d, nil
 }
 
-// openChild is openDir of a directory whose parent is open.
+// openChild is openDir for a directory whose parent is open.
 func (s *Reader) openChild(op string, _ dir, key, _ string) (dir, error) {
 	return s.openDir(op, key)
 }
 
-// standing tells that a key is followed, and so can't go away.
-func (s *Reader) standing(key string) bool { return s.system.(*portable).follow[key] }
+// isFollowed reports whether a key is followed; such a key is never removed.
+func (s *Reader) isFollowed(key string) bool { return s.system.(*portable).follow[key] }
 
-// following are the keys that are followed.
-func (s *Reader) following() []string { return slices.Sorted(maps.Keys(s.system.(*portable).follow)) }
+// followedKeys returns the keys that are followed.
+func (s *Reader) followedKeys() []string {
+	return slices.Sorted(maps.Keys(s.system.(*portable).follow))
+}
 
 // moveNew is a renaming.
 func moveNew(from dir, name string, to dir, as string) error {

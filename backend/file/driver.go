@@ -37,7 +37,7 @@ func Driver() backend.Driver {
 	}
 }
 
-// defaultRoot is where a registry keeps its files unless it is told otherwise.
+// defaultRoot is the directory in which a registry keeps its files by default.
 const defaultRoot = "/var/lib/registry"
 
 // configured finds the store of a configuration.
@@ -47,7 +47,7 @@ func configured(c backend.Config) (backend.Location, error) {
 		root = fmt.Sprint(given)
 	}
 	if !filepath.IsAbs(root) {
-		return nil, fmt.Errorf("%s: rootdirectory %q is relative to wherever the registry is started: name the directory itself as STORE", c.Where, root)
+		return nil, fmt.Errorf("%s: rootdirectory %q is relative to the directory in which the registry is started: name the directory itself as STORE", c.Where, root)
 	}
 	l, err := find(root)
 	if err != nil {
@@ -78,7 +78,7 @@ func (l *location) Open(_ context.Context, a backend.Access) (backend.OpenedRead
 	return Open(l.root, l.options(a))
 }
 
-// Near is backend.Location's. What is reached as a directory is has a path.
+// Near is backend.Location's. An address isn't a directory.
 func (l *location) Near(address string) (backend.Location, error) {
 	return nil, fmt.Errorf("%s can't be reached as a directory is", backend.HideUser(address))
 }
@@ -93,12 +93,12 @@ func (l *location) options(a backend.Access) Options {
 	return Options{Base: l.base, Workers: a.Workers, Follow: a.Follow}
 }
 
-// path returns where a key is in the filesystem.
+// path returns the path of a key in the filesystem.
 func (l *location) path(key string) string {
 	return filepath.Join(l.root, filepath.FromSlash(strings.TrimPrefix(key, l.base)))
 }
 
-// changeable is a Store whose lock goes with its process.
+// changeable is a Store whose lock ends with its process.
 type changeable struct{ *Store }
 
 // MayUndo is backend.OpenedStore's.
@@ -107,7 +107,7 @@ func (o changeable) MayUndo(ctx context.Context) error { return o.CanUndo(ctx) }
 // Retained is backend.Lease's.
 func (o changeable) Retained(context.Context) error { return nil }
 
-// Describe is backend.OpenedStore's: all that there is to a directory is in it.
+// Describe is backend.OpenedStore's: a directory has nothing that a listing doesn't show.
 func (o changeable) Describe(context.Context) (d backend.Description) { return d }
 
 // BreakLock is backend.Lease's.
@@ -143,9 +143,9 @@ func find(store string) (*location, error) {
 	return nil, fmt.Errorf("%s holds neither blobs nor repositories: this is not a registry's storage", v2)
 }
 
-// storeOf returns the store whose root a directory is, or whose root is above it in
-// the directories that a registry makes; or the v2 that it is or holds. One store has
-// one root, however it was named: the state directory stands there.
+// storeOf returns the store that a directory belongs to: the directory is its root, one of
+// the directories that a registry makes below a root, or a directory v2 or its parent. All
+// names of a store give the same root, which contains the state directory.
 func storeOf(abs string) (*location, bool) {
 	root, ok := rootOf(abs)
 	if ok {
@@ -166,7 +166,8 @@ func storeOf(abs string) (*location, bool) {
 	return nil, false
 }
 
-// rootOf climbs out of the directories that a registry makes.
+// rootOf returns the root if abs is the root or one of the directories that a registry
+// makes below it.
 func rootOf(abs string) (string, bool) {
 	if isDir(filepath.Join(abs, layout.Root)) {
 		return abs, true
@@ -186,8 +187,8 @@ func rootOf(abs string) (string, bool) {
 	return "", false
 }
 
-// isV2 reports whether a directory is what stands in docker/registry/v2. An OCI
-// layout has blobs too, and no repositories.
+// isV2 reports whether a directory has the content of docker/registry/v2. An OCI
+// layout has blobs too, but no repositories.
 func isV2(dir string) bool {
 	for _, part := range parts {
 		if !isDir(filepath.Join(dir, part)) {
@@ -197,8 +198,8 @@ func isV2(dir string) bool {
 	return true
 }
 
-// noRegistry says what a directory is that is no registry's storage, and which one
-// near it is.
+// noRegistry returns the error for a directory that isn't a registry's storage. It names
+// storages near it.
 func noRegistry(store, abs string) error {
 	found, err := names(abs)
 	if err == nil {
@@ -220,20 +221,19 @@ func noRegistry(store, abs string) error {
 	case len(found) == 0:
 		return fmt.Errorf("%s is an empty directory: is its disk mounted?", store)
 	case len(below) > 0:
-		return fmt.Errorf("%s holds no directory %s; what stands below it and does: %s. Name one of these", store, layout.Root, strings.Join(below, ", "))
+		return fmt.Errorf("%s holds no directory %s; these directories below it do: %s. Name one of them", store, layout.Root, strings.Join(below, ", "))
 	}
 	return fmt.Errorf("%s holds no directory %s: this is not a registry's storage (STORE is the directory that a registry's configuration calls rootdirectory)", store, layout.Root)
 }
 
-// How far storesBelow looks: so many levels, so many names of each directory, and
-// so many stores.
+// The limits of storesBelow.
 const (
 	levelsBelow = 2
-	namesBelow  = 200
-	mostBelow   = 3
+	namesBelow  = 200 // of each directory
+	mostBelow   = 3   // stores
 )
 
-// storesBelow returns the roots of some stores that stand a little below a directory.
+// storesBelow returns the roots of some stores near below a directory.
 func storesBelow(abs string) (roots []string) {
 	level := []string{abs}
 	for range levelsBelow {
@@ -243,12 +243,12 @@ func storesBelow(abs string) (roots []string) {
 			if err != nil {
 				continue
 			}
-			kids, _ := d.ReadDir(namesBelow)
+			children, _ := d.ReadDir(namesBelow)
 			d.Close()
-			slices.SortFunc(kids, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
-			for _, kid := range kids {
-				at := filepath.Join(dir, kid.Name())
-				if !kid.IsDir() {
+			slices.SortFunc(children, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+			for _, child := range children {
+				at := filepath.Join(dir, child.Name())
+				if !child.IsDir() {
 					continue
 				}
 				t, ok := storeOf(at)
@@ -265,7 +265,7 @@ func storesBelow(abs string) (roots []string) {
 	return roots
 }
 
-// names returns one name of what a directory holds, if it holds anything.
+// names returns one name in a directory, or none if it is empty.
 func names(dir string) ([]string, error) {
 	d, err := os.Open(dir)
 	if err != nil {

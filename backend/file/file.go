@@ -1,20 +1,16 @@
 // Package file keeps a registry's store in a directory.
 //
-// Its listing is told which file to expect below each child of a directory, and
-// asks for "<child>/<leaf>" relative to the directory's descriptor, so that the
-// child itself is opened only where the leaf isn't there. On a registry this
-// reads every link and takes every blob's size in fewer system calls than find
-// needs to name them: the floor is the kernel's cache misses, not the calls.
-// Many workers go down the tree, last found first, so that memory and open
-// descriptors follow the depth of the tree and not its size; what they find is
-// handed over one batch at a time. This is the way of Linux; other systems take
-// a plain one with the same policy, which passes the same suite.
+// For each directory the caller of a listing gives the file to expect in its children. The
+// listing opens "<child>/<file>" relative to the directory's descriptor, and opens the child
+// itself only if the file doesn't exist. For a registry this reads every link and gets every
+// blob's size in fewer system calls than find needs for the names. Several workers list
+// directories, the last one found first, so that memory and open descriptors grow with the
+// depth of the tree and not with its size. The caller gets one batch at a time. This is done
+// on Linux; on other systems a simpler listing has the same rules and passes the same tests.
 //
-// The policy is one for listing, opening and looking: a symbolic link or a
-// mount below the root is not entered, whatever it points to, until
-// Options.Follow names it; a pipe, a socket or a device is never read; times of
-// access stay as they are where the system allows it. A Reader writes nothing; a
-// Store, which is one too, changes under the same policy.
+// The same rules hold for listing, opening, looking and changing: a symbolic link or a mount
+// below the root is not followed unless Options.Follow names it; a pipe, a socket or a device
+// is never read; access times don't change if the system allows that. A Reader writes nothing.
 package file
 
 import (
@@ -34,17 +30,17 @@ import (
 	"regfsck/backend"
 )
 
-// Options says how a directory is to be read. The zero Options is good.
+// Options are settings for reading a directory. The zero Options is valid.
 type Options struct {
-	// Base is the key of the directory itself, where a part of a store was mounted
-	// or copied without the directories above it; "" where it is the root.
+	// Base is the key of the directory itself, if a part of a store was mounted
+	// or copied without the directories above it; "" if it is the root.
 	Base string
-	// Workers is how many goroutines a listing may use; 0 is 4 for each core,
+	// Workers is how many goroutines a listing may use; 0 means 4 for each core,
 	// and at least 8.
 	Workers int
 	// Follow names symbolic links and mounts that belong to the store, as
-	// absolute paths or as keys. Each is named by itself: a link inside a
-	// followed directory is another one, so that following comes to an end.
+	// absolute paths or as keys. A link inside a followed directory must be named
+	// too, so that following always ends.
 	Follow []string
 }
 
@@ -55,8 +51,7 @@ type Reader struct {
 	counts counters
 }
 
-// system is what differs between systems. Keys are valid, ctx is the caller's
-// to look at but for list.
+// system is what differs between systems. Its callers check keys and, except for list, ctx.
 type system interface {
 	list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error
 	open(key string) (io.ReadCloser, error)
@@ -64,17 +59,17 @@ type system interface {
 	close() error
 }
 
-// counters are what Cost tells.
+// counters are what Cost returns.
 type counters struct{ list, get, head, calls, bytes atomic.Int64 }
 
 var errNotDir = errors.New("is not a directory")
 
-// Open returns the store in the directory root, which may be reached through
-// symbolic links. It fails where root isn't a directory, or where something of
-// Options.Follow is not below root or isn't there.
+// Open returns the store in the directory root, whose path may have symbolic
+// links. It fails if root isn't a directory, or if something in Options.Follow
+// is not below root or doesn't exist.
 func Open(root string, o Options) (*Reader, error) { return open(root, o, newSystem) }
 
-// open is Open with a maker of systems, so that each can be tested.
+// open is Open with a constructor of the system, so that each system can be tested.
 func open(root string, o Options, maker func(config, *counters) (system, error)) (*Reader, error) {
 	real, err := filepath.Abs(root)
 	if err == nil {
@@ -83,7 +78,7 @@ func open(root string, o Options, maker func(config, *counters) (system, error))
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", root, backend.Cause(err))
 	}
-	follow, err := followed(root, real, o.Base, o.Follow)
+	follow, err := followKeys(root, real, o.Base, o.Follow)
 	if err != nil {
 		return nil, err
 	}
@@ -98,16 +93,16 @@ func open(root string, o Options, maker func(config, *counters) (system, error))
 	return s, nil
 }
 
-// config is what a system has to know.
+// config is what a system is made from.
 type config struct {
-	given, real string   // the root as the caller names it, and without links
-	base        string   // the key of the root, where that isn't ""
+	given, real string   // the root as the caller names it, and without symbolic links
+	base        string   // the key of the root
 	follow      []string // keys, sorted
 	workers     int
 }
 
-// List is backend.Reader's. A prefix that is a link, a mount, or that may not
-// be read is a Fault like any other directory.
+// List is backend.Reader's. A prefix that is a link or a mount, or that can't be
+// read, is a Fault like any other directory.
 func (s *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != "" {
 		if err := checkKey("list", prefix); err != nil {
@@ -147,7 +142,7 @@ func (s *Reader) Stat(ctx context.Context, key string) (backend.Item, error) {
 	return s.system.stat(key)
 }
 
-// Cost is backend.Reader's. A running listing adds to it batch by batch.
+// Cost is backend.Reader's. A running listing adds to it with each batch.
 func (s *Reader) Cost() backend.Cost {
 	c := &s.counts
 	return backend.Cost{
@@ -156,10 +151,10 @@ func (s *Reader) Cost() backend.Cost {
 	}
 }
 
-// Close gives back what the store holds. Nothing may use it afterwards.
+// Close closes the store's descriptors. The store can't be used afterwards.
 func (s *Reader) Close() error { return s.system.close() }
 
-// Names is backend.Reader's. Symbolic links in the directory are files to it.
+// Names is backend.Reader's. Symbolic links in the directory count as files.
 func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) {
 	if err := checkKey("list", dir); err != nil {
 		return nil, err
@@ -176,7 +171,7 @@ func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) 
 	var items []backend.Item
 	for _, e := range entries {
 		info, err := e.Info()
-		if err != nil { // it has vanished
+		if err != nil { // it no longer exists
 			continue
 		}
 		it := backend.Item{Name: e.Name(), Modified: nanoseconds(info)}
@@ -191,7 +186,7 @@ func (s *Reader) Names(ctx context.Context, dir string) ([]backend.Item, error) 
 	return items, ctx.Err()
 }
 
-// checkKey refuses keys that could lead anywhere but below the root.
+// checkKey refuses keys whose path could be outside the root.
 func checkKey(op, key string) error {
 	err := backend.CheckKey(op, key)
 	if err == nil && filepath.Separator != '/' && !filepath.IsLocal(filepath.FromSlash(key)) {
@@ -200,8 +195,8 @@ func checkKey(op, key string) error {
 	return err
 }
 
-// grandparent returns the key of the directory that the directory of a file is in,
-// where the root is in itself.
+// grandparent returns the key of the directory two levels above a file. The parent of the
+// root is the root.
 func grandparent(key string) string {
 	dirKey, _ := backend.SplitKey(key)
 	above, _ := backend.SplitKey(dirKey)
@@ -220,17 +215,16 @@ func below(dir, p string) (string, bool) {
 	return filepath.ToSlash(rest), strings.HasSuffix(dir, string(filepath.Separator))
 }
 
-// aboveBase reports whether a key is in none of the directories that there are:
-// it is beside the base, or above it. The key "" is the root's own name, with a
-// base too.
+// aboveBase reports whether a key is outside the directory: it is beside the base,
+// or above it. The key "" is the directory itself, with a base too.
 func (c *config) aboveBase(key string) bool {
 	rest, ok := strings.CutPrefix(key, c.base)
 	return c.base != "" && key != "" && (!ok || rest != "" && rest[0] != '/')
 }
 
-// followed returns what the user wants followed as keys, sorted, so that a
-// directory stands before what is in it.
-func followed(given, real, base string, paths []string) ([]string, error) {
+// followKeys returns the paths of Options.Follow as sorted keys, each directory
+// before its content.
+func followKeys(given, real, base string, paths []string) ([]string, error) {
 	var keys []string
 	for _, p := range paths {
 		key, err := followKey(given, real, base, p)
@@ -243,8 +237,8 @@ func followed(given, real, base string, paths []string) ([]string, error) {
 	return slices.Compact(keys), nil
 }
 
-// followKey turns an absolute path or a key into a key. A path may name the
-// root as the caller does, or as it really is.
+// followKey returns the key of an absolute path or of a key. The path may begin with
+// the root as the caller names it, or without symbolic links.
 func followKey(given, real, base, p string) (string, error) {
 	if !filepath.IsAbs(p) {
 		key := path.Clean(filepath.ToSlash(p))
@@ -272,15 +266,15 @@ func followKey(given, real, base, p string) (string, error) {
 // batchSize is how many items or faults a batch has at most.
 const batchSize = 512
 
-// arena is how much room for bodies is made at once.
+// arena is how many bytes for bodies are allocated at once.
 const arena = 64 << 10
 
-// batch gathers items of one directory. Its memory is used again, but for the one
-// string that holds the names.
+// batch collects items of one directory. Its memory is reused, except for the string
+// that holds the names.
 type batch struct {
 	dir    string
 	names  []byte
-	ends   []int // where each item's name ends in names
+	ends   []int // the end of each item's name in names
 	items  []backend.Item
 	faults []backend.Fault
 	bodies []byte
@@ -288,7 +282,7 @@ type batch struct {
 
 func (b *batch) full() bool { return len(b.items) >= batchSize || len(b.faults) >= batchSize }
 
-// add takes in an item, whose name is the parts put together.
+// add adds an item, whose name is the concatenated parts.
 func (b *batch) add(item backend.Item, name ...string) {
 	for _, part := range name {
 		b.names = append(b.names, part...)
@@ -297,7 +291,7 @@ func (b *batch) add(item backend.Item, name ...string) {
 	b.items = append(b.items, item)
 }
 
-// space returns n bytes for a body. They are the batch's until it is reset.
+// space returns n bytes for a body. They are valid until the batch is reset.
 func (b *batch) space(n int) []byte {
 	if cap(b.bodies)-len(b.bodies) < n {
 		b.bodies = make([]byte, 0, max(n, arena))
@@ -307,7 +301,7 @@ func (b *batch) space(n int) []byte {
 	return b.bodies[at : at+n : at+n]
 }
 
-// seal returns what was gathered.
+// seal returns what was collected.
 func (b *batch) seal() backend.Batch {
 	names, from := string(b.names), 0
 	for i, end := range b.ends {
@@ -317,7 +311,7 @@ func (b *batch) seal() backend.Batch {
 	return backend.Batch{Dir: b.dir, Items: b.items, Faults: b.faults}
 }
 
-// reset forgets what was gathered.
+// reset empties the batch.
 func (b *batch) reset() {
 	clear(b.items)
 	clear(b.faults)

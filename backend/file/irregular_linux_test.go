@@ -16,7 +16,7 @@ import (
 	"regfsck/backend"
 )
 
-// Pipes without a writer block whoever opens them.
+// Opening a pipe without a writer blocks.
 func TestPipesAndSockets(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/good/link": "g", "dir/bad/other": "o"}, []string{"dir/worse"})
@@ -25,7 +25,7 @@ func TestPipesAndSockets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Chdir(root) // a socket's path is short
+	t.Chdir(root) // a socket's path must be short
 	l, err := net.Listen("unix", "dir/worse/link")
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestPipesAndSockets(t *testing.T) {
 	})
 }
 
-// Files are no directories, and that isn't the same as being missing.
+// A file that is used as a directory is another error than a missing directory.
 func TestFileAsDirectory(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/file": "x"}, nil)
@@ -72,7 +72,7 @@ func mustNameFile(t *testing.T, err error) {
 	}
 }
 
-// Keys longer than what one system call takes, and names that are no text.
+// Keys that are too long for one system call, and names that aren't text.
 func TestLongKeysAndRawNames(t *testing.T) {
 	base := t.TempDir()
 	root, err := os.OpenRoot(base)
@@ -103,8 +103,7 @@ func TestLongKeysAndRawNames(t *testing.T) {
 
 const nobody = 65534
 
-// TestPermission needs a user whom permissions stop. Root starts the test again
-// as one.
+// TestPermission needs an unprivileged user. Root starts the test again as one.
 func TestPermission(t *testing.T) {
 	if os.Geteuid() != 0 {
 		permission(t)
@@ -159,8 +158,7 @@ func permission(t *testing.T) {
 	foreignFiles(t)
 }
 
-// foreignFiles reads what belongs to somebody else, whose times of access may
-// not be spared.
+// foreignFiles reads files of another user, where O_NOATIME isn't allowed.
 func foreignFiles(t *testing.T) {
 	s := opening(newSystem)(t, "/", Options{})
 	got := listAll(t, s, "proc/self/attr")

@@ -18,8 +18,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// killFiles are the files of the store in which a process is killed: files alone
-// in their directories, several in one, and links that are written over.
+// killFiles are the files of the store in which a process is killed: some alone
+// in their directories, some in one directory, and links that are replaced.
 func killFiles() map[string]string {
 	files := map[string]string{}
 	for i := range 45 {
@@ -30,8 +30,8 @@ func killFiles() map[string]string {
 	return files
 }
 
-// TestKilled is what the other process does: it changes everything, and is
-// killed meanwhile.
+// TestKilled is run by the other process: it changes everything, and is killed
+// meanwhile.
 func TestKilled(t *testing.T) {
 	root := os.Getenv(childRoot)
 	if root == "" {
@@ -58,7 +58,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// Whenever a process is killed, what it did can be undone by keys alone.
+// After a process was killed at any time, its changes can be undone with only the keys.
 func TestKill(t *testing.T) {
 	for round := range 6 {
 		root := t.TempDir()
@@ -83,7 +83,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// undoAll undoes what was done to files, as far as it was.
+// undoAll undoes the changes of files that were made.
 func undoAll(t *testing.T, root string, files map[string]string) {
 	t.Helper()
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
@@ -104,12 +104,12 @@ func undoAll(t *testing.T, root string, files map[string]string) {
 		}
 	}
 	if n, err := w.Kept(context.Background(), keeping, nil); n != 0 || err != nil {
-		t.Errorf("%d bytes are kept still, %v", n, err)
+		t.Errorf("%d bytes are still kept, %v", n, err)
 	}
 }
 
-// onlyFiles returns the part of a picture that is the store's files, whose times
-// must come back.
+// onlyFiles returns the part of a picture that has the store's files, whose times
+// must be restored.
 func onlyFiles(p fixtures.Picture) fixtures.Picture {
 	maps.DeleteFunc(p, func(key string, e fixtures.Entry) bool {
 		return e.Mode.IsDir() || strings.HasPrefix(key, ".regfsck")

@@ -14,41 +14,41 @@ import (
 	"regfsck/backend"
 )
 
-// listing is one call of List: a stack of work, and the workers that take from
-// its top. The caller's goroutine is the first of them; others join while
-// there is more work than idle workers.
+// listing is one call of List: a stack of tasks, and workers that take tasks from
+// its top. The caller's goroutine is the first worker; more are started while
+// there are more tasks than idle workers.
 type listing struct {
 	*linux
-	ctx    context.Context
-	expect backend.HintFunc
-	each   func(backend.Batch) error
-	prefix string
-	twins  twins
-	plain  bool // see linux.plain
+	ctx        context.Context
+	expect     backend.HintFunc
+	each       func(backend.Batch) error
+	prefix     string
+	identities identities
+	plain      bool // see linux.plain
 
-	stop  atomic.Bool  // somebody ended it early
-	held  atomic.Int64 // directories that are open
-	group sync.WaitGroup
+	stopped  atomic.Bool  // it ended early
+	openDirs atomic.Int64 // number of open directories
+	group    sync.WaitGroup
 
-	mu      sync.Mutex // of all below
-	work    sync.Cond  // there is more, or it is over
+	mu      sync.Mutex // of the fields below, but turn
+	work    sync.Cond  // there is a new task, or there will be none
 	stack   []task
 	running int // workers
-	idle    int // those of them that wait
+	idle    int // workers that wait
 	err     error
 
-	turn sync.Mutex // whoever holds it may call each
+	turn sync.Mutex // held while each is called
 }
 
-// task is a directory to open, or an open one to read on.
+// task is a directory to open, or an open one whose reading continues.
 type task struct {
-	more   *directory    // to read on; the rest is then unused
-	parent *directory    // open, and above it; nil where it is to be opened by its key
-	key    string        // of the directory to open
-	own    backend.Hint  // the leaf expected in it
-	leaf   *backend.Hint // expected in its children; nil where that must be asked
-	done   bool          // that leaf was handed over
-	rounds int           // how often it was named and not found
+	more     *directory    // continue with this one; the other fields are then unused
+	parent   *directory    // an open directory above it; nil: open it by its key
+	key      string        // of the directory to open
+	own      backend.Hint  // the leaf expected in it
+	leaf     *backend.Hint // expected in its children; nil: call expect
+	leafDone bool          // own was already returned
+	rounds   int           // how often it was listed and not found
 }
 
 func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
@@ -57,8 +57,8 @@ func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc
 	defer context.AfterFunc(ctx, func() { n.fail(ctx.Err()) })()
 	n.plain = l.plain()
 	w := n.newWorker()
-	n.twins = l.twinsOf(&w.k, prefix)
-	err := w.top()
+	n.identities = l.knownDirectories(&w.k, prefix)
+	err := w.openPrefix()
 	w.run()
 	n.group.Wait()
 	if err != nil {
@@ -67,13 +67,13 @@ func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc
 	return n.err
 }
 
-// top opens the directory that is to be listed.
-func (w *worker) top() error {
+// openPrefix opens the directory that is listed.
+func (w *worker) openPrefix() error {
 	n := w.listing
 	fd, pe := n.openKey(&w.k, n.prefix, unix.O_RDONLY|unix.O_DIRECTORY)
 	switch {
 	case pe == nil:
-		if err := w.single(fd, n.prefix); err != nil {
+		if err := w.checkTwice(fd, n.prefix); err != nil {
 			w.k.close(fd)
 			w.fault(n.prefix, n.prefix, err)
 			return nil
@@ -91,7 +91,7 @@ func (w *worker) top() error {
 	return pe
 }
 
-// push adds work to the top of the stack, and workers where there are too few.
+// push adds tasks to the top of the stack, and starts workers if there are too few.
 func (n *listing) push(tasks ...task) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -105,8 +105,8 @@ func (n *listing) push(tasks ...task) {
 	}
 }
 
-// pop takes work from the top of the stack and waits for some where others may
-// still bring it. It reports false when all is done.
+// pop takes a task from the top of the stack. It waits while other workers may add
+// some, and returns false when all tasks are done.
 func (n *listing) pop() (task, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -126,22 +126,22 @@ func (n *listing) pop() (task, bool) {
 	return t, true
 }
 
-// fail ends the listing with err, the first of which counts. Work that is left
-// is still taken from the stack, to give back what it holds.
+// fail ends the listing. The first err is its result. Remaining tasks are still
+// taken from the stack, to close their descriptors.
 func (n *listing) fail(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.err == nil {
 		n.err = err
 	}
-	n.stop.Store(true)
+	n.stopped.Store(true)
 }
 
-// hand calls each, unless the listing is over.
-func (n *listing) hand(b backend.Batch) {
+// deliver calls each, unless the listing has ended.
+func (n *listing) deliver(b backend.Batch) {
 	n.turn.Lock()
 	defer n.turn.Unlock()
-	if n.stop.Load() {
+	if n.stopped.Load() {
 		return
 	}
 	err := n.ctx.Err()
@@ -153,27 +153,27 @@ func (n *listing) hand(b backend.Batch) {
 	}
 }
 
-// bufferSize is how much of a directory is read at once, and so the share of one
-// worker: about 700 names of digests.
+// bufferSize is how many bytes of a directory are read at once, before another worker may
+// continue: about 700 names of digests.
 const bufferSize = 64 << 10
 
-// worker does one task after the other, with memory that it uses again.
+// worker does one task after the other, and reuses its memory.
 type worker struct {
 	*listing
-	k      kernel
-	batch  batch
-	buffer *[bufferSize]byte
-	path   []byte
-	st     unix.Stat_t
-	kids   []task // found, and not yet on the stack
-	cost   struct{ list, get, head, bytes int64 }
+	k        kernel
+	batch    batch
+	buffer   *[bufferSize]byte
+	path     []byte
+	st       unix.Stat_t
+	children []task // not yet on the stack
+	cost     struct{ list, get, head, bytes int64 }
 }
 
 func (n *listing) newWorker() *worker {
 	return &worker{listing: n, buffer: n.buffers.Get().(*[bufferSize]byte), k: kernel{sampler: sampler{local: n.plain}}}
 }
 
-// run works until nothing is left to do.
+// run does tasks until there are none.
 func (w *worker) run() {
 	defer w.buffers.Put(w.buffer)
 	for {
@@ -183,17 +183,17 @@ func (w *worker) run() {
 			return
 		}
 		w.do(t)
-		w.pushKids()
+		w.pushChildren()
 		w.flush()
 	}
 }
 
-// do opens a directory and reads it, or reads on in one. Once the listing is over
-// it only gives back what the task holds.
+// do opens and reads a directory, or continues to read one. After the listing has ended
+// it only closes the task's descriptors.
 func (w *worker) do(t task) {
 	f := t.more
-	if f == nil && !w.stop.Load() {
-		f = w.enter(t)
+	if f == nil && !w.stopped.Load() {
+		f = w.openTask(t)
 	}
 	if f != nil {
 		w.read(f, t)
@@ -204,18 +204,18 @@ func (w *worker) do(t task) {
 	}
 }
 
-func (w *worker) pushKids() {
-	if len(w.kids) > 0 {
-		w.push(w.kids...)
-		clear(w.kids)
-		w.kids = w.kids[:0]
+func (w *worker) pushChildren() {
+	if len(w.children) > 0 {
+		w.push(w.children...)
+		clear(w.children)
+		w.children = w.children[:0]
 	}
 }
 
-// flush hands over what was gathered, and adds up what was done for it.
+// flush delivers the batch, and adds its costs to the counters.
 func (w *worker) flush() {
 	if b := w.batch.seal(); len(b.Items)+len(b.Faults) > 0 {
-		w.hand(b)
+		w.deliver(b)
 	}
 	w.batch.reset()
 	c := w.counts
@@ -228,8 +228,8 @@ func (w *worker) flush() {
 	w.cost.list, w.cost.get, w.cost.head, w.cost.bytes = 0, 0, 0, 0
 }
 
-// room makes the batch one of dir that takes one more.
-func (w *worker) room(dir string) {
+// batchFor ensures that the batch is of dir and has space for one more item.
+func (w *worker) batchFor(dir string) {
 	if w.batch.dir != dir || w.batch.full() {
 		w.flush()
 		w.batch.dir = dir
@@ -243,8 +243,8 @@ func (w *worker) item(st *unix.Stat_t, body []byte, name ...string) {
 	w.batch.add(it, name...)
 }
 
-// fault adds what is unknown, to a batch of dir.
+// fault adds a fault to a batch of dir.
 func (w *worker) fault(dir, key string, err error) {
-	w.room(dir)
+	w.batchFor(dir)
 	w.batch.faults = append(w.batch.faults, backend.Fault{Key: key, Err: err})
 }

@@ -14,9 +14,9 @@ import (
 	"regfsck/backend"
 )
 
-// inMotion lists a store that change alters during the first call of each, by
-// when the rest of the first directory has been read and not been looked at.
-func inMotion(t *testing.T, open opener, files map[string]string, dirs []string, change func(root string, first backend.Batch)) seen {
+// listChanging lists a store and calls change during the first call of each, when the
+// names of the first directory have been read, but not looked at.
+func listChanging(t *testing.T, open opener, files map[string]string, dirs []string, change func(root string, first backend.Batch)) seen {
 	root := t.TempDir()
 	fill(t, root, files, dirs)
 	s := open(t, root, Options{Workers: 1})
@@ -34,7 +34,7 @@ func inMotion(t *testing.T, open opener, files map[string]string, dirs []string,
 	return got
 }
 
-// removeOthers removes what isn't in the batch, as top finds it.
+// removeOthers removes what isn't in the batch.
 func removeOthers(t *testing.T, root, dir string, first backend.Batch, name func(item string) string) {
 	keep := map[string]bool{}
 	for _, item := range first.Items {
@@ -61,7 +61,7 @@ func TestFilesVanish(t *testing.T) {
 		files[fmt.Sprintf("files/%d", i)] = ""
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
-		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+		got := listChanging(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "files", first, firstPart)
 		})
 		// one more may have been looked at before the call
@@ -77,7 +77,7 @@ func TestLeavesVanish(t *testing.T) {
 		files[fmt.Sprintf("leaves/%03d/link", i)] = "x"
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
-		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+		got := listChanging(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "leaves", first, firstPart)
 		})
 		if len(got.items) != 512 || len(got.faults) != 0 {
@@ -92,7 +92,7 @@ func TestDirectoriesVanish(t *testing.T) {
 		files[fmt.Sprintf("%d/%d/file", i, i)] = ""
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
-		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+		got := listChanging(t, open, files, nil, func(root string, first backend.Batch) {
 			removeOthers(t, root, "", first, func(string) string { return firstPart(first.Dir) })
 		})
 		if len(got.items) != 1 || len(got.faults) != 0 {
@@ -101,7 +101,7 @@ func TestDirectoriesVanish(t *testing.T) {
 	})
 }
 
-// A directory that is replaced by another, or by a file, isn't lost.
+// A directory that is replaced by another, or by a file, is still listed.
 func TestDirectoriesBecomeOthers(t *testing.T) {
 	files := map[string]string{}
 	for i := range 10 {
@@ -109,7 +109,7 @@ func TestDirectoriesBecomeOthers(t *testing.T) {
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
 		var want int
-		got := inMotion(t, open, files, nil, func(root string, first backend.Batch) {
+		got := listChanging(t, open, files, nil, func(root string, first backend.Batch) {
 			for i := range 10 {
 				dir := filepath.Join(root, fmt.Sprint(i))
 				if fmt.Sprint(i) == first.Dir {
@@ -137,7 +137,7 @@ func TestDirectoriesBecomeOthers(t *testing.T) {
 	})
 }
 
-// A leaf that appears after it was looked for is a leaf all the same.
+// A leaf that is created after it was looked for is listed as a leaf.
 func TestLeavesAppear(t *testing.T) {
 	files := map[string]string{"leaves/pushing/other": ""}
 	for i := range 511 {
@@ -161,8 +161,8 @@ func TestLeavesAppear(t *testing.T) {
 	})
 }
 
-// A registry at work: while others come and go under new names, what stays is
-// listed, every time and once, and nothing is a fault.
+// While files and directories are created and removed under new names, all others are
+// listed once each, and there is no fault.
 func TestChurn(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}

@@ -21,16 +21,16 @@ import (
 	"regfsck/backend/statedir"
 )
 
-// locker keeps the store for one run.
+// locker lets only one run at a time change the store.
 type locker struct {
 	claims
 	held atomic.Pointer[heldLock]
 }
 
-// Lock is backend.Locker's. The lock is the system's, on a file in the state
-// directory that names the run, and where the filesystem can do that also on the
-// root itself, which excludes runs with other state directories. A state directory
-// belongs to the store for which it is locked first.
+// Lock is backend.Locker's. It locks, with flock(2), a file in the state directory that
+// contains the run's id. If the filesystem can, it locks the root directory too, which
+// excludes runs with other state directories. A state directory belongs to the store for
+// which it is locked first.
 func (w *locker) Lock(ctx context.Context, run backend.Run) (unlock func() error, err error) {
 	if err := run.Check(); err != nil {
 		return nil, err
@@ -52,15 +52,15 @@ func (w *locker) Lock(ctx context.Context, run backend.Run) (unlock func() error
 		return nil, err
 	}
 	l.root = root
-	if root.tellsErrors() {
-		l.gathering = &gathering{sync: root.syncAll}
+	if root.syncReportsErrors() {
+		l.syncGroup = &syncGroup{sync: root.syncAll}
 	}
 	if err := w.claim().Take(); err != nil {
 		root.close()
 		l.file.Close()
 		return nil, err
 	}
-	_ = w.mark() // on a full disk, or where this user may not, the others don't learn of it
+	_ = w.recordState() // it may fail: a full disk, or no permission
 	w.held.Store(l)
 	w.removeTemps()
 	return sync.OnceValue(func() error {
@@ -74,18 +74,18 @@ func (w *locker) Lock(ctx context.Context, run backend.Run) (unlock func() error
 	}), nil
 }
 
-// heldLock is a lock that a run has.
+// heldLock is a lock that a run holds.
 type heldLock struct {
 	root      dir
 	file      *os.File   // the file in the state directory
-	says      string     // what was written into it
-	gathering *gathering // of writers; nil where each has to sync for itself
+	written   string     // what was written into it
+	syncGroup *syncGroup // nil: each writer syncs its own files
 }
 
-var errTaken = errors.New("was taken away from this run: another may be at work by now, so that nothing more is changed")
+var errTaken = errors.New("is no longer held by this run: another run may be changing the store now, so this one changes nothing more")
 
-// Held is backend.Locker's. The system's lock is asked for once more, which changes
-// nothing where it is held still; that no other had it meanwhile, the file tells.
+// Held is backend.Locker's. It locks again, which changes nothing if the lock is still
+// held. The file's content shows that no other run has locked it meanwhile.
 func (w *locker) Held(context.Context) error {
 	l := w.held.Load()
 	if l == nil {
@@ -94,7 +94,7 @@ func (w *locker) Held(context.Context) error {
 	path := filepath.Join(w.state, lockName)
 	var at, is unix.Stat_t
 	err := cmp.Or(unix.Lstat(path, &at), unix.Fstat(int(l.file.Fd()), &is))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (at.Dev != is.Dev || at.Ino != is.Ino || l.said() != l.says) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (at.Dev != is.Dev || at.Ino != is.Ino || l.content() != l.written) {
 		err = errTaken
 	}
 	for _, fd := range []int{int(l.file.Fd()), l.root.fd} {
@@ -108,22 +108,22 @@ func (w *locker) Held(context.Context) error {
 	return nil
 }
 
-// said is what the file says now.
-func (l *heldLock) said() string {
+// content returns what the file contains now.
+func (l *heldLock) content() string {
 	buf := make([]byte, 256)
 	n, _ := l.file.ReadAt(buf, 0)
 	return string(buf[:n])
 }
 
-// claims is what a store and its state directories say of each other.
+// claims has the records by which a store and its state directories name each other.
 type claims struct{ *stateDir }
 
-// claim is whose the state directory is.
+// claim returns the record of the store that the state directory belongs to.
 func (w claims) claim() statedir.Claim {
 	return statedir.Claim{State: w.state, Store: w.store.real, Local: true, SetOwner: w.SetOwner}
 }
 
-// Claimed tells, without a change, why the state directory can't be used for this
+// Claimed returns, without a change, why the state directory can't be used for this
 // store: see statedir.Claim.Check.
 func (w claims) Claimed() error { return w.claim().Check() }
 
@@ -134,7 +134,7 @@ func (w claims) Identity() string { return w.store.real }
 func (w claims) Recorded(store string) error { return w.claim().Recorded(store) }
 
 func flock(fd int) error {
-	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	_, err := retry(func() (struct{}, error) { return struct{}{}, unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	return err
 }
 
@@ -169,18 +169,17 @@ func (w *locker) lockState(run backend.Run) (*heldLock, error) {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
 	}
-	// The name is for whoever is refused, and what follows it tells this lock from a
-	// later one of the same run. A full disk has no room for it, and is what has to
-	// be purged.
+	// The id is for runs that are refused. The random text distinguishes this lock from
+	// a later one of the same run. Both may fail on a full disk, where purge must run.
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(run.ID+"\n"+rand.Text()+"\n"), 0)
 	l := &heldLock{file: f}
-	l.says = l.said()
+	l.written = l.content()
 	return l, nil
 }
 
-// locked returns the error that names the run that is at work, as far as this
-// state directory knows.
+// locked returns the error that names the run that holds the lock, if this state directory
+// has its id.
 func (w *locker) locked() error {
 	holder := "with another state directory"
 	if state, err := statedir.Open(w.state); err == nil {
@@ -193,7 +192,7 @@ func (w *locker) locked() error {
 	return fmt.Errorf("%w: run %s", backend.ErrLocked, holder)
 }
 
-// markName is the file in a store's own state directory that names all others.
+// markName is the file in a store's default state directory that names all others.
 const markName = "states"
 
 // States is backend.Claimer's.
@@ -215,30 +214,30 @@ func (w claims) hasRuns(state string) bool {
 	return err == nil
 }
 
-// ownState is where the state directory stands unless another is named.
+// ownState is the path of the default state directory.
 func (w claims) ownState() string { return filepath.Join(w.store.real, backend.Own) }
 
 func (w claims) readMark() (string, error) {
 	d, err := statedir.Open(w.ownState())
 	if err != nil {
-		return "", missing(err)
+		return "", ignoreMissing(err)
 	}
 	defer d.Close()
 	mark, err := d.Text(markName, statedir.MaxClaim)
-	return mark, missing(err)
+	return mark, ignoreMissing(err)
 }
 
-// missing makes no error of what isn't there.
-func missing(err error) error {
+// ignoreMissing returns err, or nil if it means that a file doesn't exist.
+func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
 }
 
-// mark notes in the store's own state directory that this one is in use, where it is
-// another.
-func (w claims) mark() error {
+// recordState writes into the store's default state directory that this one is used, if
+// it is another.
+func (w claims) recordState() error {
 	if w.state == w.ownState() {
 		return nil
 	}

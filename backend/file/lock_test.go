@@ -18,11 +18,11 @@ import (
 	"regfsck/backend"
 )
 
-// childRoot is the variable that tells a test of this binary, started by
-// another, which store it is to work on.
+// childRoot is the environment variable with the store for a test that another test
+// started in a new process.
 const childRoot = "REGFSCK_TEST_ROOT"
 
-// start runs one test of this binary as another process, and returns once that
+// start runs one test of this binary as another process, and returns when that
 // has written a line.
 func start(t *testing.T, test, root string) (cmd *exec.Cmd, in io.WriteCloser, out *bufio.Reader) {
 	t.Helper()
@@ -51,7 +51,7 @@ func start(t *testing.T, test, root string) (cmd *exec.Cmd, in io.WriteCloser, o
 	return cmd, in, out
 }
 
-// ready tells the starting process to go on.
+// ready signals the starting process to continue.
 func ready(t *testing.T) {
 	t.Helper()
 	if _, err := os.Stdout.WriteString("ready\n"); err != nil {
@@ -59,8 +59,8 @@ func ready(t *testing.T) {
 	}
 }
 
-// TestLockHeld is what the other process does: it holds the lock until it is
-// told to end, or killed.
+// TestLockHeld is run by the other process: it holds the lock until its input ends, or
+// it is killed.
 func TestLockHeld(t *testing.T) {
 	root := os.Getenv(childRoot)
 	if root == "" {
@@ -80,8 +80,8 @@ func TestLockHeld(t *testing.T) {
 	}
 }
 
-// Where the root can't be locked, the file in the state directory excludes those
-// who share that.
+// If the root can't be locked, the file in the state directory excludes runs with the same
+// state directory.
 func TestLockState(t *testing.T) {
 	root := t.TempDir()
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
@@ -110,8 +110,8 @@ func TestLockState(t *testing.T) {
 	}
 }
 
-// A lock excludes other processes, whatever their state directory is, until its
-// holder ends: by itself or not.
+// A lock excludes other processes with any state directory, until its holder ends or is
+// killed.
 func TestLockProcesses(t *testing.T) {
 	root := t.TempDir()
 	elsewhere := filepath.Join(t.TempDir(), "state")
@@ -148,8 +148,8 @@ func TestLockProcesses(t *testing.T) {
 	}
 }
 
-// A lock is held until it is given back. One that was taken away is lost for good,
-// also where whoever had it meanwhile has ended, and is left to whose it is.
+// A lock is held until unlock. After another run has locked meanwhile it isn't held any
+// more, even if that run has ended, and unlock doesn't change the other run's lock.
 func TestLockTakenAway(t *testing.T) {
 	for name, take := range map[string]func(lock string) error{
 		"removed": os.Remove,
@@ -199,8 +199,8 @@ func TestLockTakenAway(t *testing.T) {
 	}
 }
 
-// A state directory beside stores is the one's that locked it first, until somebody
-// says otherwise; one inside a store is that store's, wherever it is moved.
+// A state directory outside the store belongs to the store that locked it first, until the
+// user changes that. One inside a store belongs to that store, also after it was moved.
 func TestAStateDirectoryIsOneStores(t *testing.T) {
 	dir := t.TempDir()
 	state := filepath.Join(dir, "state")
@@ -228,16 +228,16 @@ func TestAStateDirectoryIsOneStores(t *testing.T) {
 		}
 	}
 	if names, err := filepath.Glob(filepath.Join(state, "*")); err != nil || len(names) != 2 {
-		t.Errorf("%v, %v: not just the lock and the name", names, err)
+		t.Errorf("%v, %v: want only the lock and the name", names, err)
 	}
 	if err := os.Remove(filepath.Join(state, "store")); err != nil {
 		t.Fatal(err)
 	}
 	if err := lock("b", state); err != nil {
-		t.Errorf("given to another store: %v", err)
+		t.Errorf("claim of another store: %v", err)
 	}
 	if err := lock("a", state); !errors.Is(err, backend.ErrOther) {
-		t.Errorf("given away: %v", err)
+		t.Errorf("assigned to another store: %v", err)
 	}
 	if err := os.WriteFile(filepath.Join(state, "store"), []byte(filepath.Join(dir, "a")+"\n"+filepath.Join(dir, "b")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestAStateDirectoryIsOneStores(t *testing.T) {
 		t.Errorf("of a store that has had two names: %v", err)
 	}
 	if err := lock("b", filepath.Join(dir, "a/.regfsck")); err != nil {
-		t.Errorf("nobody's yet: %v", err)
+		t.Errorf("not claimed yet: %v", err)
 	}
 	if err := lock("a", filepath.Join(dir, "a/.regfsck")); !errors.Is(err, backend.ErrOther) || !strings.Contains(err.Error(), filepath.Join(dir, "b")) {
 		t.Errorf("claimed by another: %v", err)
@@ -268,11 +268,11 @@ func TestAStateDirectoryIsOneStores(t *testing.T) {
 	}
 }
 
-// All that stands in the state directory is the store's owner's, so that a run of
-// root doesn't keep that one out.
+// Everything in the state directory belongs to the store's owner, who can use it after a run
+// of root.
 func TestTheStateIsTheOwners(t *testing.T) {
 	if os.Geteuid() != 0 {
-		return // who isn't root gives nothing away
+		return // only root can change owners
 	}
 	for _, state := range []string{".regfsck", "../state"} {
 		root := filepath.Join(t.TempDir(), "root")

@@ -15,7 +15,7 @@ import (
 	"regfsck/backend"
 )
 
-// injected is a driver that is told what is mounted.
+// injected is a driver with the given mounts.
 func injected(keys ...string) maker {
 	return variant(func(l *linux) { l.setMounts(keys, true); l.inside = false })
 }
@@ -44,15 +44,14 @@ func TestMountsInjected(t *testing.T) {
 	got := listAll(t, s, "", "dir")
 	got.mustBe(t, "a/file a/mounted/b/file dir/leaf/link dir/mounted/link dir/plain/link", faults)
 	if got.items["dir/leaf/link"] != "l" || got.items["dir/mounted/link"] != "under" {
-		t.Errorf("leaves came as %q", got.items)
+		t.Errorf("leaves were listed as %q", got.items)
 	}
 	mustRead(t, s, "a/mounted/b/file", "deep")
 	mustRead(t, s, "dir/leaf/link", "l")
 }
 
-// Where the test may mount, every driver is tried on a real mount: one that is
-// there when the store is opened, and one that comes later. Where it may not,
-// the kernel is known to refuse, and TestMountsInjected has to do.
+// If the test may mount, every driver is tried with a real mount: one that exists when
+// the store is opened, and one that is made later. TestMountsInjected needs no permission.
 func TestMountsReal(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, mountFiles, nil)
@@ -80,7 +79,7 @@ func TestMountsReal(t *testing.T) {
 		got := listAll(t, s, "", "dir")
 		got.mustBe(t, "a/file a/mounted/b/file dir/file dir/leaf/link dir/mounted/link dir/plain/link", nil)
 		if got.items["dir/mounted/link"] != "inside" {
-			t.Errorf("the followed leaf came as %q", got.items["dir/mounted/link"])
+			t.Errorf("the followed leaf was listed as %q", got.items["dir/mounted/link"])
 		}
 		mustRead(t, s, "dir/mounted/link", "inside")
 	})
@@ -131,9 +130,8 @@ func TestMountKeys(t *testing.T) {
 	}
 }
 
-// A directory that has two names in a store is a fault under one of them at
-// least, whichever is followed, and wherever the other one stands: else what goes
-// under one name would be lost under the other.
+// A directory with two names in a store is a fault under at least one of them, whichever
+// is followed. Otherwise a removal under one name would remove what the other name needs.
 func TestADirectoryWithTwoNamesIsAFault(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, at string // a directory, and its second name
@@ -157,7 +155,7 @@ func TestADirectoryWithTwoNamesIsAFault(t *testing.T) {
 				mkdir(t, root, c.at)
 				err := join(filepath.Join(root, c.from), at)
 				if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-					return // who may not mount has only the link
+					return // without permission to mount there is only the link
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -179,7 +177,7 @@ func TestADirectoryWithTwoNamesIsAFault(t *testing.T) {
 	}
 }
 
-// A directory that is followed to where nothing else leads is none.
+// A followed directory with only one name in the store isn't a fault.
 func TestAFollowedDirectoryWithOneNameIsNoFault(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"s/new/link": "y", "away/link": "z"}, nil)

@@ -10,13 +10,13 @@ import (
 	"regfsck/backend"
 )
 
-// Store changes a store in a directory. There is none on this system.
+// Store changes a store in a directory. On this system OpenStore returns none.
 type Store struct {
 	*Reader
 	changes
 }
 
-// changes is what a Store has beyond a Reader.
+// changes are the methods of a Store that a Reader doesn't have.
 type changes interface {
 	backend.Writer
 	backend.Undoer
@@ -26,15 +26,14 @@ type changes interface {
 	Claimed() error
 }
 
-// OpenStore fails: without the calls that work relative to an open directory, no
-// change could be kept inside the store.
+// OpenStore fails: without system calls relative to an open directory, a change could
+// be redirected out of the store.
 func OpenStore(root string, _ Options, _ string) (*Store, error) {
 	return nil, fmt.Errorf("change store %s: %w on this system", root, errors.ErrUnsupported)
 }
 
-// device is not known here: what is mounted in a directory shows as a link or as
-// irregular.
+// device is not known here. A mount appears as a link or as irregular.
 func device(fs.FileInfo) (uint64, bool) { return 0, false }
 
-// newSystem makes the one lister that there is here.
+// newSystem returns the portable system.
 func newSystem(c config, counts *counters) (system, error) { return newPortable(c, counts) }

@@ -16,7 +16,7 @@ import (
 	"regfsck/backend"
 )
 
-// own makes a file or directory that belongs to somebody.
+// own makes a file or directory of a user.
 func own(t *testing.T, root, key string, mode fs.FileMode, user int) {
 	t.Helper()
 	path := filepath.Join(root, key)
@@ -30,11 +30,11 @@ func own(t *testing.T, root, key string, mode fs.FileMode, user int) {
 	}
 }
 
-// What root writes belongs to whom its neighbours belong: the file that stood
-// there, one beside it, a file of its name in the same repository, the directory.
+// A file that root writes gets the owner of its neighbour: the file that it replaces, one
+// next to it, a file of its name in the same repository, or the directory.
 func TestNeighbours(t *testing.T) {
 	if os.Geteuid() != 0 {
-		return // who isn't root gives nothing away: TestUnprivileged
+		return // only root can change owners; see TestUnprivileged
 	}
 	root := t.TempDir()
 	mkdir(t, root, "among")
@@ -94,12 +94,12 @@ func TestNeighbours(t *testing.T) {
 		t.Error(err)
 	}
 	if _, is := look(t, root, "over/third"); is != "100444 1602:1603" && is != "100600 1601:1602" {
-		t.Errorf("over/third is %s, like nothing beside it", is)
+		t.Errorf("over/third is %s, unlike the files next to it", is)
 	}
 }
 
-// TestUnprivileged is run by somebody whom permissions stop. Root prepares what
-// belongs to others, and starts it again as one.
+// TestUnprivileged needs an unprivileged user. Root makes files of other users, and starts
+// the test again as one.
 func TestUnprivileged(t *testing.T) {
 	if os.Geteuid() != 0 {
 		unprivileged(t, os.Getenv(childRoot))
@@ -127,8 +127,8 @@ func TestUnprivileged(t *testing.T) {
 	}
 }
 
-// unprivileged tries what may not be done, in a store where root prepared some
-// of it, or in one of its own.
+// unprivileged tries changes without permission, in a store with files of root, if prepared
+// is set, and in one of its own.
 func unprivileged(t *testing.T, prepared string) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"locked/a/data": "x", "locked/one": "1", "locked/two": "2", "open/a/data": "x", "locked/open/a/data": "x"}, []string{"locked/empty"})
@@ -143,7 +143,7 @@ func unprivileged(t *testing.T, prepared string) {
 	for _, run := range []backend.Run{keeping, {ID: "free"}} {
 		w := openStore(t, root, Options{}, state)
 		denied(t, w, root, run, "locked/one", "locked/empty/", "open/a/data")
-		if run.Keep { // else the file goes and its directory stays
+		if run.Keep { // else the file is removed and its directory remains
 			denied(t, w, root, run, "locked/a/data")
 		}
 		for _, key := range []string{"locked/one", "locked/new", "locked/new/directory/link"} {
@@ -173,7 +173,7 @@ func unprivileged(t *testing.T, prepared string) {
 	fmt.Println("permissions were tried")
 }
 
-// denied removes keys, for which the permission is missing.
+// denied checks that the permission to remove keys is missing.
 func denied(t *testing.T, w *Store, root string, run backend.Run, keys ...string) {
 	t.Helper()
 	before := picture(t, root)

@@ -15,8 +15,8 @@ import (
 	"regfsck/backend"
 )
 
-// portable is the system for systems without one of their own. It looks at one
-// thing after the other, and knows mounts by their devices.
+// portable is the system for all other systems. It uses one goroutine, and recognises
+// mounts by their devices.
 type portable struct {
 	config
 	counts *counters
@@ -48,13 +48,13 @@ func newPortable(c config, counts *counters) (system, error) {
 
 func (p *portable) close() error { return nil }
 
-// path returns where key is in the system.
+// path returns the path of key in the filesystem.
 func (p *portable) path(key string) string {
 	return filepath.Join(p.real, filepath.FromSlash(strings.TrimPrefix(key, p.base)))
 }
 
-// resolve looks at what key names, and at each directory on the way to it. The
-// error has no Op yet; its Path is the component that is in the way.
+// resolve looks at each directory above key and then at key. The error has no Op; its
+// Path is the component that can't be entered.
 func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 	if p.aboveBase(key) {
 		return nil, &fs.PathError{Path: key, Err: fs.ErrNotExist}
@@ -80,7 +80,7 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 	return info, nil
 }
 
-// look looks at key in the directory parent: an error is the reason alone.
+// look looks at key in the directory parent. An error is without the path.
 func (p *portable) look(key string, parent fs.FileInfo) (fs.FileInfo, error) {
 	if p.follow[key] {
 		info, err := os.Stat(p.path(key))
@@ -109,7 +109,7 @@ func (p *portable) stat(key string) (backend.Item, error) {
 }
 
 func (p *portable) open(key string) (f io.ReadCloser, err error) {
-	for range looks {
+	for range maxRechecks {
 		if f, err = p.openOnce(key); !errors.Is(err, errChanged) {
 			break
 		}
@@ -160,14 +160,14 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// nanoseconds is when a file was modified, as an Item has it.
+// nanoseconds returns a file's modification time as in an Item.
 func nanoseconds(info fs.FileInfo) int64 {
 	t := info.ModTime()
 	return backend.Nanoseconds(t.Unix(), int64(t.Nanosecond()))
 }
 
-// tour is one call of List, directory after directory.
-type tour struct {
+// portableListing is one call of List. It reads one directory after the other.
+type portableListing struct {
 	*portable
 	ctx    context.Context
 	expect backend.HintFunc
@@ -176,25 +176,24 @@ type tour struct {
 	batch  batch
 }
 
-// looks is how often a name that is listed and can't be found is looked for
-// again.
-const looks = 3
+// maxRechecks is how often a name that is listed and can't be found is rechecked.
+const maxRechecks = 3
 
-// stop is a directory to be listed.
-type stop struct {
-	key  string
-	info fs.FileInfo
-	own  backend.Hint // expected in it
-	done bool         // that was handed over
-	next []stop       // found in it
+// pendingDir is a directory to be listed.
+type pendingDir struct {
+	key      string
+	info     fs.FileInfo
+	own      backend.Hint // the parent's leaf, expected in it
+	leafDone bool         // own was already returned
+	next     []pendingDir // directories in it
 }
 
 func (p *portable) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
-	t := &tour{portable: p, ctx: ctx, expect: expect, each: each, prefix: prefix}
+	t := &portableListing{portable: p, ctx: ctx, expect: expect, each: each, prefix: prefix}
 	info, pe := p.resolve(prefix)
 	switch {
 	case pe == nil && info.IsDir():
-		found, err := t.visit(stop{key: prefix, info: info})
+		found, err := t.visit(pendingDir{key: prefix, info: info})
 		if err != nil {
 			return err
 		}
@@ -214,13 +213,13 @@ func (p *portable) list(ctx context.Context, prefix string, expect backend.HintF
 	return t.flush()
 }
 
-// visit lists one directory with all that is below. What is named and can't be
-// found is looked for again in a new listing of the directory; what is named again
-// and again is a fault. It reports false where the directory itself can't be found.
-func (t *tour) visit(s stop) (found bool, err error) {
+// visit lists one directory and everything below it. For names that are listed and can't
+// be found the directory is listed again; after maxRechecks they are faults. It reports
+// whether the directory itself was found.
+func (t *portableListing) visit(s pendingDir) (found bool, err error) {
 	leaf := t.expect(s.key)
-	var lost map[string]bool
-	for round := 0; round == 0 || len(lost) > 0; round++ {
+	var missing map[string]bool
+	for round := 0; round == 0 || len(missing) > 0; round++ {
 		names, err := t.names(s)
 		if errors.Is(err, fs.ErrNotExist) {
 			return round > 0, t.ctx.Err()
@@ -232,13 +231,13 @@ func (t *tour) visit(s stop) (found bool, err error) {
 			return true, t.empty(s)
 		}
 		if round > 0 {
-			names = slices.DeleteFunc(names, func(name string) bool { return !lost[name] })
+			names = slices.DeleteFunc(names, func(name string) bool { return !missing[name] })
 		}
-		if round > looks {
-			return true, t.giveUp(s.key, names)
+		if round > maxRechecks {
+			return true, t.reportMissing(s.key, names)
 		}
 		if err == nil {
-			lost, err = t.tell(&s, leaf, names)
+			missing, err = t.entries(&s, leaf, names)
 		}
 		if err != nil {
 			return false, err
@@ -247,8 +246,8 @@ func (t *tour) visit(s stop) (found bool, err error) {
 	return true, t.ctx.Err()
 }
 
-// giveUp accounts for names of dir that can't be found.
-func (t *tour) giveUp(dir string, names []string) error {
+// reportMissing adds faults for names in dir that can't be found.
+func (t *portableListing) reportMissing(dir string, names []string) error {
 	for _, name := range names {
 		if err := t.fault(dir, backend.JoinKey(dir, name), backend.ErrListed); err != nil {
 			return err
@@ -257,16 +256,17 @@ func (t *tour) giveUp(dir string, names []string) error {
 	return nil
 }
 
-// tell accounts for names of a directory, and returns those that can't be found.
-func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool, error) {
-	lost := map[string]bool{}
+// entries adds the names of a directory and everything below them, and returns the names that
+// can't be found.
+func (t *portableListing) entries(s *pendingDir, leaf backend.Hint, names []string) (map[string]bool, error) {
+	missing := map[string]bool{}
 	for _, name := range names {
 		found, err := t.entry(s, leaf, name)
 		if err != nil {
 			return nil, err
 		}
 		if !found {
-			lost[name] = true
+			missing[name] = true
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -274,21 +274,21 @@ func (t *tour) tell(s *stop, leaf backend.Hint, names []string) (map[string]bool
 	}
 	next := s.next
 	s.next = nil
-	for _, kid := range next {
-		found, err := t.visit(kid)
+	for _, child := range next {
+		found, err := t.visit(child)
 		if err != nil {
 			return nil, err
 		}
-		if _, name := backend.SplitKey(kid.key); !found {
-			lost[name] = true
+		if _, name := backend.SplitKey(child.key); !found {
+			missing[name] = true
 		}
 	}
-	return lost, nil
+	return missing, nil
 }
 
-// names returns what is in the directory s, which is fs.ErrNotExist where
-// something else has taken its place.
-func (t *tour) names(s stop) ([]string, error) {
+// names returns the sorted names in the directory s. If something else now has its path
+// the error is fs.ErrNotExist.
+func (t *portableListing) names(s pendingDir) ([]string, error) {
 	f, err := os.Open(t.path(s.key))
 	if err != nil {
 		return nil, err
@@ -302,10 +302,10 @@ func (t *tour) names(s stop) ([]string, error) {
 	return names, err
 }
 
-// entry accounts for name in the directory s. It reports false where there is
-// nothing under that name.
-func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err error) {
-	if err := t.room(s.key); err != nil {
+// entry adds the item, directory or fault for name in the directory s. It reports whether
+// the name exists.
+func (t *portableListing) entry(s *pendingDir, leaf backend.Hint, name string) (found bool, err error) {
+	if err := t.batchFor(s.key); err != nil {
 		return false, err
 	}
 	key := backend.JoinKey(s.key, name)
@@ -322,45 +322,46 @@ func (t *tour) entry(s *stop, leaf backend.Hint, name string) (found bool, err e
 		return true, t.fault(s.key, key, backend.ErrIrregular)
 	case name != s.own.Name:
 		t.batch.add(item(info), name)
-	case !s.done:
+	case !s.leafDone:
 		return t.leaf(s.key, s.own, info)
 	}
 	return true, nil
 }
 
-func (t *tour) empty(s stop) error {
+// empty adds an item for the empty directory s.
+func (t *portableListing) empty(s pendingDir) error {
 	dir, name := backend.SplitKey(s.key)
-	err := t.room(dir)
+	err := t.batchFor(dir)
 	t.batch.add(backend.Item{Modified: nanoseconds(s.info)}, name, "/")
 	return err
 }
 
-// child hands over the leaf of a directory in s, or leaves the directory for later.
-func (t *tour) child(s *stop, leaf backend.Hint, key string, info fs.FileInfo) error {
-	next := stop{key: key, info: info, own: leaf}
+// child adds the leaf of a directory in s, and lists the directory later if that is needed.
+func (t *portableListing) child(s *pendingDir, leaf backend.Hint, key string, info fs.FileInfo) error {
+	next := pendingDir{key: key, info: info, own: leaf}
 	if leaf.Name != "" {
 		t.counts.head.Add(1)
 		file, err := t.look(backend.JoinKey(key, leaf.Name), info)
 		switch {
 		case err == nil && file.Mode().IsRegular():
-			if next.done, err = t.leaf(key, leaf, file); err != nil {
+			if next.leafDone, err = t.leaf(key, leaf, file); err != nil {
 				return err
 			}
 		case errors.Is(err, fs.ErrPermission):
 			return t.fault(s.key, key, err)
 		}
 	}
-	if !next.done || leaf.Siblings != backend.SiblingsOptional {
+	if !next.leafDone || leaf.Siblings != backend.SiblingsOptional {
 		s.next = append(s.next, next)
 	}
 	return nil
 }
 
-// leaf hands over the leaf of the directory dir, or why it can't. It reports false
-// where the leaf isn't there any more.
-func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
+// leaf adds the leaf of the directory dir, or a fault. It reports whether the leaf still
+// exists.
+func (t *portableListing) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool, err error) {
 	parent, last := backend.SplitKey(dir)
-	if err := t.room(parent); err != nil {
+	if err := t.batchFor(parent); err != nil {
 		return false, err
 	}
 	it := item(info)
@@ -379,8 +380,8 @@ func (t *tour) leaf(dir string, leaf backend.Hint, info fs.FileInfo) (found bool
 	return true, nil
 }
 
-// content reads the first bytes of key into body and returns what it read.
-func (t *tour) content(key string, body []byte) ([]byte, error) {
+// content reads the first bytes of key into body and returns them.
+func (t *portableListing) content(key string, body []byte) ([]byte, error) {
 	f, err := os.Open(t.path(key))
 	if err != nil {
 		return nil, err
@@ -398,15 +399,15 @@ func item(info fs.FileInfo) backend.Item {
 	return backend.Item{Size: info.Size(), Modified: nanoseconds(info)}
 }
 
-// fault adds what is unknown, to a batch of dir.
-func (t *tour) fault(dir, key string, err error) error {
-	full := t.room(dir)
+// fault adds a fault to a batch of dir.
+func (t *portableListing) fault(dir, key string, err error) error {
+	full := t.batchFor(dir)
 	t.batch.faults = append(t.batch.faults, backend.Fault{Key: key, Err: err})
 	return full
 }
 
-// room makes the batch one of dir that takes one more.
-func (t *tour) room(dir string) error {
+// batchFor ensures that the batch is of dir and has space for one more item.
+func (t *portableListing) batchFor(dir string) error {
 	if t.batch.dir == dir && !t.batch.full() {
 		return t.ctx.Err()
 	}
@@ -415,8 +416,8 @@ func (t *tour) room(dir string) error {
 	return err
 }
 
-// flush hands over what was gathered.
-func (t *tour) flush() error {
+// flush calls each with the batch.
+func (t *portableListing) flush() error {
 	if err := t.ctx.Err(); err != nil {
 		return err
 	}

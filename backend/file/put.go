@@ -19,17 +19,17 @@ import (
 	"regfsck/backend"
 )
 
-// Put is backend.Store's. The bytes are written and synced under another name
-// first, in the state directory if it is on the same filesystem, so that not even a
-// crash leaves anything beside the file. What stands there gets a second name
-// where it is kept before it loses its own; without hard links it is renamed, and
-// for a moment nothing stands there.
+// Put is backend.Store's. The bytes are first written and synced under another name,
+// in the state directory if it is on the same filesystem, so that not even a crash
+// leaves anything next to the file. A file that is replaced first gets a second name
+// in the kept directory. Without hard links it is renamed, and for a moment the key
+// doesn't exist.
 func (w *Store) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
 	return w.write(ctx, run, key, bytes.NewReader(body), int64(len(body)), true, modified)
 }
 
 // Copy is backend.Store's. It is a Put of bytes that are proven before the new file
-// takes its name.
+// gets its name.
 func (w *Store) Copy(ctx context.Context, run backend.Run, key string, c backend.Content, modified int64) backend.Receipt {
 	return w.write(ctx, run, key, &untilEnded{ctx, c.Proven()}, c.Size, c.Over, modified)
 }
@@ -48,13 +48,13 @@ func (r *untilEnded) Read(p []byte) (int, error) {
 	return r.Reader.Read(p)
 }
 
-// write writes a file of so many bytes, over what stands there only if that is agreed to.
+// write writes a file of size bytes. It replaces an existing one only if over is set.
 func (w *Store) write(ctx context.Context, run backend.Run, key string, body io.Reader, size int64, over bool, modified int64) backend.Receipt {
 	receipt := backend.Receipt{Key: key}
 	if receipt.Err = w.guard(ctx, "write", run, key); receipt.Err != nil {
 		return receipt
 	}
-	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}, syncs: w.gatherer(size)}
+	p := put{Store: w, run: run, key: key, over: over, temp: dir{-1}, syncs: w.syncGroupFor(size)}
 	p.dirKey, p.name = backend.SplitKey(key)
 	writers <- struct{}{}
 	err := p.do(body, modified)
@@ -77,13 +77,13 @@ type put struct {
 	*Store
 	run          backend.Run
 	key          string
-	over         bool // what stands there may be written over
-	syncs        *gathering
-	failed       int // of syncs.enter
+	over         bool // an existing file may be replaced
+	syncs        *syncGroup
+	failed       int // the result of syncs.enter
 	dirKey, name string
-	temp         dir          // where the new file is written
+	temp         dir          // the directory in which the new file is written
 	as           string       // its name there
-	old          *unix.Stat_t // what stands there, or nil
+	old          *unix.Stat_t // the existing file, or nil
 }
 
 func (p *put) do(body io.Reader, modified int64) (err error) {
@@ -95,7 +95,7 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	defer d.close()
 	defer func() {
 		if err != nil {
-			p.unmake(made)
+			p.removeMade(made)
 		}
 	}()
 	if err != nil {
@@ -104,7 +104,7 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	if err = p.lookAtOld(d); err != nil {
 		return err
 	}
-	if p.old != nil { // its directory stood, and what it is kept as is synced step by step
+	if p.old != nil { // no directory was made, and the kept file is synced step by step
 		p.syncs = nil
 	}
 	p.failed = p.syncs.enter()
@@ -125,7 +125,7 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	return err
 }
 
-// lookAtOld learns what stands there. Only a file may be written over.
+// lookAtOld sets p.old. Only a regular file may be replaced.
 func (p *put) lookAtOld(d dir) error {
 	st, err := d.look(p.name)
 	switch {
@@ -141,9 +141,9 @@ func (p *put) lookAtOld(d dir) error {
 	return fs.ErrExist
 }
 
-// dirs opens the directory key. What is missing on its way is made by make,
-// which is told the directory that is open, the key to make, and its name. What was
-// made is returned, outermost first, with an error too.
+// dirs opens the directory key. It calls make for each missing directory on the path, with
+// the open parent, the key and the name. It returns the keys that were made, outermost
+// first, with an error too.
 func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (dir, []string, error) {
 	d, err := w.openDir(op, key)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) || key == "" {
@@ -158,16 +158,16 @@ func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (
 	switch err = make(parent, key, name); {
 	case err == nil:
 		made = append(made, key)
-	case !errors.Is(err, fs.ErrExist): // else another came first
+	case !errors.Is(err, fs.ErrExist): // else another writer has made it
 		return dir{-1}, made, failed(op, key, err)
 	}
 	d, err = w.openDir(op, key)
 	return d, made, err
 }
 
-// unmake removes directories that were made and aren't needed, if nobody else put
-// anything into them meanwhile.
-func (w *Store) unmake(keys []string) {
+// removeMade removes directories that were made and aren't needed, if they are still
+// empty.
+func (w *Store) removeMade(keys []string) {
 	for i := len(keys) - 1; i >= 0; i-- {
 		above, name := backend.SplitKey(keys[i])
 		if d, err := w.openDir("remove", above); err == nil {
@@ -177,7 +177,7 @@ func (w *Store) unmake(keys []string) {
 	}
 }
 
-// place gives the written file its name in the directory d, for good.
+// place gives the written file its name in the directory d, and syncs that.
 func (p *put) place(d dir) error {
 	if p.old == nil {
 		if err := p.move(p.temp, p.as, d, p.name); err != nil {
@@ -185,7 +185,7 @@ func (p *put) place(d dir) error {
 		}
 		return p.syncs.directory(d, p.failed)
 	}
-	kept := &second{name: p.name, of: d, in: dir{-1}}
+	kept := &secondName{name: p.name, of: d, in: dir{-1}}
 	defer kept.close()
 	var err error
 	if p.run.Keep {
@@ -200,9 +200,9 @@ func (p *put) place(d dir) error {
 	return d.sync()
 }
 
-// keepOld gives what is to be written over a second name where it is kept. One
-// that a crash left there will do.
-func (p *put) keepOld(s *second) error {
+// keepOld gives the file that is replaced a second name in the kept directory. It may
+// have that name already, after a crash.
+func (p *put) keepOld(s *secondName) error {
 	kept, err := p.openKept(p.run, true)
 	if err != nil {
 		return err
@@ -227,16 +227,16 @@ func (p *put) keepOld(s *second) error {
 	return cmp.Or(err, s.in.sync(), kept.sync())
 }
 
-// second is a second name of a file, in the directory where it is kept.
-type second struct {
+// secondName is a second name of a file, in the kept directory.
+type secondName struct {
 	name    string
 	of, in  dir
 	made    bool
-	renamed bool // and the first is gone: the filesystem has no hard links
+	renamed bool // it is the only name: the filesystem has no hard links
 }
 
 // same reports whether both names are of one file.
-func (s *second) same() (bool, error) {
+func (s *secondName) same() (bool, error) {
 	a, err := s.of.look(s.name)
 	if err != nil {
 		return false, err
@@ -245,8 +245,8 @@ func (s *second) same() (bool, error) {
 	return a.Ino == b.Ino && a.Dev == b.Dev, err
 }
 
-// undo takes the second name back.
-func (s *second) undo(move renaming) error {
+// undo removes the second name.
+func (s *secondName) undo(move renaming) error {
 	switch {
 	case !s.made:
 		return nil
@@ -256,16 +256,17 @@ func (s *second) undo(move renaming) error {
 	return s.in.remove(s.name)
 }
 
-func (s *second) close() { s.in.close() }
+func (s *secondName) close() { s.in.close() }
 
-// openTemp finds where the new file of the directory d is written: in the run's
-// directory, or else beside it, named as the registry names what it writes.
+// openTemp opens the directory in which the new file of the directory d is written: the
+// run's directory, or else d, where its name has the form of the registry's own temporary
+// files.
 func (p *put) openTemp(d dir) error {
 	state, err := p.openState(true, "runs", p.run.ID)
 	if err != nil {
 		return err
 	}
-	if can, err := together(state, d); err != nil || can {
+	if can, err := canRename(state, d); err != nil || can {
 		p.temp, p.as = state, fmt.Sprintf(tempPrefix+"%016x", rand.Uint64())
 		return err
 	}
@@ -282,16 +283,16 @@ func (p *put) openTemp(d dir) error {
 	return err
 }
 
-// writeNew writes the new file and makes it durable; an error leaves nothing.
+// writeNew writes and syncs the new file. After an error nothing remains of it.
 func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
-	fd, err := again(func() (int, error) {
+	fd, err := retry(func() (int, error) {
 		return unix.Openat(p.temp.fd, p.as, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	})
 	if err != nil {
 		return err
 	}
 	f := os.NewFile(uintptr(fd), p.as)
-	_, err = io.Copy(&early{f: f}, body)
+	_, err = io.Copy(&earlyWriter{f: f}, body)
 	if err == nil {
 		err = like.give(fd)
 	}
@@ -305,23 +306,24 @@ func (p *put) writeNew(body io.Reader, modified int64, like *attributes) error {
 	if err = cmp.Or(err, f.Close()); err != nil {
 		_ = p.temp.remove(p.as)
 	}
-	if _, is := errors.AsType[*backend.ContentError](err); is { // its reason is about somewhere else
+	if _, is := errors.AsType[*backend.ContentError](err); is { // it is about the source
 		return err
 	}
 	return backend.Cause(err)
 }
 
-// early writes a file of which the disk gets the first bytes while the others are read.
-type early struct {
+// earlyWriter writes a file, and starts to write its first bytes to the disk before it is
+// synced.
+type earlyWriter struct {
 	f         *os.File
-	at, begun int64 // bytes that were written, and handed to the disk
+	at, begun int64 // bytes written to the file; bytes for which writeBack was called
 }
 
-// earlyStep is how many bytes are handed to the disk at once.
+// earlyStep is for how many bytes writeBack is called.
 const earlyStep = 8 << 20
 
 // Write is io.Writer's.
-func (w *early) Write(p []byte) (int, error) {
+func (w *earlyWriter) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
 	w.at += int64(n)
 	if w.at-w.begun >= earlyStep {
@@ -331,7 +333,7 @@ func (w *early) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// attributes are what a new file or directory takes from what is near it.
+// attributes are what a new file or directory copies from its neighbour.
 type attributes struct {
 	uid, gid int
 	mode     uint32 // permission bits
@@ -341,7 +343,7 @@ func attributesOf(st *unix.Stat_t) *attributes {
 	return &attributes{int(st.Uid), int(st.Gid), uint32(st.Mode) & 0o7777}
 }
 
-// give gives the attributes to what is open as fd.
+// give sets the attributes of the file or directory open as fd.
 func (a *attributes) give(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -357,15 +359,14 @@ func (a *attributes) give(fd int) error {
 	return unix.Fchmod(fd, a.mode)
 }
 
-// neighbour returns the attributes for the new file of the directory d: those of
-// what stands there, else of a file beside it, else of a file of its name in the
-// same repository, the nearest first, else of the directory, which can be executed
-// where a file can't.
+// neighbour returns the attributes for the new file in the directory d: those of the
+// file that it replaces, else of a file in d, else of the nearest file with its name in
+// the same repository, else of d, without execute permission.
 func (p *put) neighbour(d dir) (*attributes, error) {
 	if p.old != nil {
 		return attributesOf(p.old), nil
 	}
-	s := search{Store: p.Store, left: searchDirs}
+	s := attributeSearch{Store: p.Store, left: searchDirs}
 	if a := s.file(d, ""); a != nil {
 		return a, nil
 	}
@@ -385,15 +386,15 @@ func (p *put) neighbour(d dir) (*attributes, error) {
 // searchDirs is how many directories are opened to find a neighbour.
 const searchDirs = 64
 
-// search looks for a file to be like. What it can't read it leaves out.
-type search struct {
+// attributeSearch looks for a file whose attributes to copy. It ignores what it can't read.
+type attributeSearch struct {
 	*Store
-	left int // directories that may yet be opened
+	left int // how many more directories may be opened
 }
 
-// below looks for a file called name below the directory key: in a repository only
-// below what is its own.
-func (s *search) below(key, name string, repository bool) *attributes {
+// below looks for a file called name below the directory key. If key is a repository, it
+// looks only in directories whose name begins with _, not in other repositories.
+func (s *attributeSearch) below(key, name string, repository bool) *attributes {
 	d, err := s.openDir("look at", key)
 	if err != nil {
 		return nil
@@ -402,23 +403,23 @@ func (s *search) below(key, name string, repository bool) *attributes {
 	return s.walk(d, key, name, repository)
 }
 
-func (s *search) walk(d dir, key, name string, repository bool) *attributes {
+func (s *attributeSearch) walk(d dir, key, name string, repository bool) *attributes {
 	if a := s.file(d, name); a != nil {
 		return a
 	}
-	for _, kid := range some(d) {
-		if repository && kid[0] != '_' {
+	for _, child := range some(d) {
+		if repository && child[0] != '_' {
 			continue
 		}
 		if s.left--; s.left < 0 {
 			return nil
 		}
-		kidKey := backend.JoinKey(key, kid)
-		next, err := s.openChild("look at", d, kidKey, kid)
+		childKey := backend.JoinKey(key, child)
+		next, err := s.openChild("look at", d, childKey, child)
 		if err != nil {
 			continue
 		}
-		a := s.walk(next, kidKey, name, false)
+		a := s.walk(next, childKey, name, false)
 		next.close()
 		if a != nil {
 			return a
@@ -428,7 +429,7 @@ func (s *search) walk(d dir, key, name string, repository bool) *attributes {
 }
 
 // file returns the attributes of the file name in d; "" is any file.
-func (s *search) file(d dir, name string) *attributes {
+func (s *attributeSearch) file(d dir, name string) *attributes {
 	names := []string{name}
 	if name == "" {
 		names = some(d)
@@ -441,7 +442,7 @@ func (s *search) file(d dir, name string) *attributes {
 	return nil
 }
 
-// some returns the first names in d, as many as make a neighbour likely.
+// some returns up to searchDirs names in d.
 func some(d dir) (names []string) {
 	_ = d.names(func(name string) bool {
 		names = append(names, strings.Clone(name))

@@ -21,16 +21,15 @@ import (
 	"regfsck/backend"
 )
 
-// stateDir is the state directory of a store, where runs keep what they take away. It
-// knows of the store only where it is and whose.
+// stateDir is the state directory of a store, where runs keep what they remove. Of the store
+// it uses only the path and the owner.
 type stateDir struct {
-	state string // its path, whose parent is without links
+	state string // its path, whose parent has no symbolic links
 	store *Reader
 }
 
-// openState opens the state directory, or the directory in it that the names lead to,
-// and makes what is missing if told so. Otherwise what is missing is
-// fs.ErrNotExist.
+// openState opens the directory at the path of names in the state directory. Missing
+// directories are made if make is set; otherwise they are fs.ErrNotExist.
 func (w *stateDir) openState(make bool, names ...string) (dir, error) {
 	return w.openStateAt(w.state, make, names...)
 }
@@ -38,7 +37,7 @@ func (w *stateDir) openState(make bool, names ...string) (dir, error) {
 // openStateAt is openState for the state directory at path.
 func (w *stateDir) openStateAt(path string, make bool, names ...string) (dir, error) {
 	parent, name := filepath.Split(path)
-	fd, err := again(func() (int, error) {
+	fd, err := retry(func() (int, error) {
 		return unix.Open(parent, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
@@ -53,12 +52,13 @@ func (w *stateDir) openStateAt(path string, make bool, names ...string) (dir, er
 	return d, nil
 }
 
-// openKept opens the directory of what the run keeps.
+// openKept opens the run's kept directory, which contains what the run has removed or
+// replaced.
 func (w *stateDir) openKept(run backend.Run, make bool) (dir, error) {
 	return w.openState(make, "runs", run.ID, "kept")
 }
 
-// enter opens the directory that the names lead to from d, which stays open.
+// enter opens the directory at the path of names in d. It doesn't close d.
 func (w *stateDir) enter(d dir, make bool, names ...string) (dir, error) {
 	at := d
 	for _, name := range names {
@@ -82,7 +82,7 @@ func (w *stateDir) enter(d dir, make bool, names ...string) (dir, error) {
 	return at, nil
 }
 
-// makeOwn makes a directory of the state.
+// makeOwn makes a directory of the state directory, if it doesn't exist.
 func (w *stateDir) makeOwn(d dir, name string) error {
 	err := unix.Mkdirat(d.fd, name, 0o700)
 	if errors.Is(err, fs.ErrExist) {
@@ -139,7 +139,7 @@ func (w *stateDir) runs() (ids []string, err error) {
 const tempPrefix = "new-"
 
 // removeTemps removes the files that interrupted runs were writing. The store is locked,
-// so nobody is writing any of them; what can't be removed now is left to the next run.
+// so no other run is writing one. What can't be removed remains until the next run.
 func (w *stateDir) removeTemps() {
 	runs, err := w.openState(false, "runs")
 	if err != nil {
@@ -176,19 +176,19 @@ func (w *stateDir) Quarantined(ctx context.Context, run backend.Run) ([]backend.
 	}
 	defer d.close()
 	q := quarantine{ctx: ctx}
-	err = q.places(d, filepath.Join(w.state, "runs", run.ID, "kept"), nil)
+	err = q.top(d, filepath.Join(w.state, "runs", run.ID, "kept"), nil)
 	return q.all, err
 }
 
-// quarantine goes through all that a run keeps.
+// quarantine collects everything that a run keeps.
 type quarantine struct {
 	ctx context.Context
 	all []backend.Quarantined
 }
 
-// places goes through the directories in d, which are named after keys; before
-// are the pieces of a name that led to d.
-func (q *quarantine) places(d dir, path string, before []string) error {
+// top reads the directories in d, whose names are keys. before has the earlier pieces of
+// such a name.
+func (q *quarantine) top(d dir, path string, before []string) error {
 	return q.each(d, path, func(name string, is *unix.Stat_t) error {
 		at, names := filepath.Join(path, name), append(slices.Clone(before), name)
 		if kindOf(is) != unix.S_IFDIR {
@@ -201,15 +201,15 @@ func (q *quarantine) places(d dir, path string, before []string) error {
 		}
 		defer sub.close()
 		if strings.HasSuffix(name, cutMark) {
-			return q.places(sub, at, names)
+			return q.top(sub, at, names)
 		}
 		key, ok := keyOf(names)
-		return q.inside(sub, at, key, ok)
+		return q.directory(sub, at, key, ok)
 	})
 }
 
-// inside goes through what was in the directory key, if it is known.
-func (q *quarantine) inside(d dir, path, key string, known bool) error {
+// directory reads what was removed from the directory key, if known is set.
+func (q *quarantine) directory(d dir, path, key string, known bool) error {
 	return q.each(d, path, func(name string, is *unix.Stat_t) error {
 		at, here := filepath.Join(path, name), ""
 		if known {
@@ -227,25 +227,24 @@ func (q *quarantine) inside(d dir, path, key string, known bool) error {
 			return failed("look at", at, err)
 		}
 		defer sub.close()
-		return q.along(sub, at, here)
+		return q.removed(sub, at, here)
 	})
 }
 
-// along goes through a directory that was taken away: with nothing in it, or one
-// file.
-func (q *quarantine) along(d dir, path, key string) error {
+// removed reads a directory that was removed: an empty one, or one with a single file.
+func (q *quarantine) removed(d dir, path, key string) error {
 	empty := true
 	err := q.each(d, path, func(name string, is *unix.Stat_t) error {
 		empty = false
 		at := filepath.Join(path, name)
 		switch {
-		case kindOf(is) == unix.S_IFDIR: // no run took that away
+		case kindOf(is) == unix.S_IFDIR: // no run makes that
 			sub, err := d.open(name)
 			if err != nil {
 				return failed("look at", at, err)
 			}
 			defer sub.close()
-			return q.along(sub, at, "")
+			return q.removed(sub, at, "")
 		case kindOf(is) == unix.S_IFREG && key != "":
 			q.found(key+"/"+name, at)
 		default:
@@ -263,7 +262,7 @@ func (q *quarantine) found(key, path string) {
 	q.all = append(q.all, backend.Quarantined{Key: key, Path: path})
 }
 
-// each calls do with every name in d, and what it is.
+// each calls do with every name in d, and its state.
 func (q *quarantine) each(d dir, path string, do func(name string, is *unix.Stat_t) error) error {
 	names, err := d.all()
 	if err != nil {
@@ -281,13 +280,13 @@ func (q *quarantine) each(d dir, path string, do func(name string, is *unix.Stat
 	return nil
 }
 
-// pieceLength is how long a name is made at most; 255 bytes are allowed.
+// pieceLength is the longest name that pieces makes; filesystems allow 255 bytes.
 const pieceLength = 240
 
-// pieces returns the names of the directories, from a run's kept directory on, in which
-// is kept what was in the directory key: the whole key as one name, with % and /
-// escaped, so that a directory and what was in it are kept independently. A long
-// one is cut; all pieces but the last end in %+, which no key does then.
+// pieces returns the path, below a run's kept directory, of the directory that keeps what was
+// in the directory key. It is the whole key as one name, with % and / escaped, so that a
+// directory and its content are kept independently. A long name is cut into several; all
+// but the last end in %+, which an escaped key never contains.
 func pieces(key string) []string {
 	if key == "" {
 		return []string{"%"}
@@ -321,7 +320,7 @@ func keyOf(names []string) (key string, ok bool) {
 	return key, slices.Equal(pieces(key), names)
 }
 
-// Kept is backend.Undoer's: the bytes that the disk would have back.
+// Kept is backend.Undoer's: the bytes that the disk would free.
 func (w *stateDir) Kept(ctx context.Context, run backend.Run, _ backend.Receipts) (int64, error) {
 	return w.tally(ctx, run, false)
 }
@@ -331,7 +330,7 @@ func (w *stateDir) Purge(ctx context.Context, run backend.Run, _ backend.Receipt
 	return w.tally(ctx, run, true)
 }
 
-// tally adds up what a run keeps, and removes it if told so.
+// tally adds up the bytes that a run keeps, and removes them if remove is set.
 func (w *stateDir) tally(ctx context.Context, run backend.Run, remove bool) (int64, error) {
 	if err := cmp.Or(run.Check(), ctx.Err()); err != nil {
 		return 0, err
@@ -352,15 +351,15 @@ func (w *stateDir) tally(ctx context.Context, run backend.Run, remove bool) (int
 	return t.bytes.Load(), err
 }
 
-// tally goes through kept directories.
+// tally adds up, and possibly removes, kept directories.
 type tally struct {
 	ctx    context.Context
 	remove bool
 	bytes  atomic.Int64
 }
 
-// directory goes through the directory name in above, whose path is for errors, with
-// so many workers for what is in it. A missing one is empty.
+// directory adds up the directory name in above, with that many workers for its entries.
+// path is for errors. A missing directory counts as empty.
 func (t *tally) directory(above dir, name, path string, workers int) error {
 	d, err := above.open(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -21,15 +21,15 @@ type removal struct {
 	*Store
 	ctx      context.Context
 	run      backend.Run
-	kept     dir // where to keep, if the run keeps
+	kept     dir // the run's kept directory, if the run keeps
 	keys     []string
 	receipts []backend.Receipt
 }
 
-// Remove is backend.Store's. It is a look into the file's directory and a rename
-// for each file, and syncs nothing: after a power failure a file is in one place
-// or the other. Files go first, those of one directory in the order of their names,
-// then directories in the order of keys.
+// Remove is backend.Store's. For each file it looks into the file's directory and renames.
+// It syncs nothing: after a power failure a file is either kept or not yet removed. Files
+// are removed first, those of one directory in the order of their names, then directories
+// in the order of keys.
 func (w *Store) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
 	r := removal{Store: w, ctx: ctx, run: run, kept: dir{-1}, keys: keys, receipts: make([]backend.Receipt, len(keys))}
 	var err error
@@ -68,7 +68,7 @@ func (r *removal) do(i int, remove func() (backend.Receipt, error)) {
 	r.receipts[i].Err = err
 }
 
-// files removes files, the directories that theirs are in side by side.
+// files removes files. Those with the same grandparent are removed by one goroutine.
 func (r *removal) files(which []int) {
 	slices.SortFunc(which, func(a, b int) int {
 		return cmp.Or(strings.Compare(grandparent(r.keys[a]), grandparent(r.keys[b])), strings.Compare(r.keys[a], r.keys[b]))
@@ -92,21 +92,21 @@ func (r *removal) files(which []int) {
 func (r *removal) part(above string, which []int) {
 	d, err := r.openDir("remove", above)
 	defer d.close()
-	place := &place{w: r.Store, kept: r.kept, key: above, dir: dir{-1}}
-	defer place.close()
+	kept := &keptDir{w: r.Store, kept: r.kept, key: above, dir: dir{-1}}
+	defer kept.close()
 	for _, i := range which {
 		r.do(i, func() (backend.Receipt, error) {
 			if err != nil {
 				return backend.Receipt{}, err
 			}
-			return r.file(d, place, r.keys[i])
+			return r.file(d, kept, r.keys[i])
 		})
 	}
 }
 
-// file removes a file whose directory is in the directory above. place is where what
-// is in above is kept.
-func (r *removal) file(above dir, place *place, key string) (receipt backend.Receipt, err error) {
+// file removes a file whose directory is in the directory above. kept is where a directory
+// in above is kept.
+func (r *removal) file(above dir, kept *keptDir, key string) (receipt backend.Receipt, err error) {
 	dirKey, name := backend.SplitKey(key)
 	_, base := backend.SplitKey(dirKey)
 	d, err := r.openChild("remove", above, dirKey, base)
@@ -122,7 +122,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 		return receipt, err
 	}
 	alone := false
-	if dirKey != "" && !r.run.UndoPut && !r.standing(dirKey) {
+	if dirKey != "" && !r.run.UndoPut && !r.isFollowed(dirKey) {
 		if alone, err = d.holdsOnly(name); err != nil {
 			return receipt, err
 		}
@@ -130,12 +130,12 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 	switch {
 	case !r.run.Keep:
 		if err = d.remove(name); err == nil && alone {
-			_ = above.removeDir(base) // if something came into it, it stays
+			_ = above.removeDir(base) // fails if it is no longer empty
 		}
 		receipt.Freed = space(&st)
 	case alone:
 		receipt.Undo, receipt.Kept = undoDirectory, space(&st)
-		err = place.take(above, base)
+		err = kept.add(above, base)
 	default:
 		receipt.Undo, receipt.Kept = undoFile, space(&st)
 		err = r.keep(d, dirKey, name)
@@ -146,7 +146,7 @@ func (r *removal) file(above dir, place *place, key string) (receipt backend.Rec
 	return receipt, nil
 }
 
-// What is quarantined for a key, as its receipt says. Journals hold it.
+// What is quarantined for a key. Receipts have it, and journals store it.
 const (
 	undoFile      = "file"
 	undoDirectory = "folder" // a stored format
@@ -180,14 +180,14 @@ func (r *removal) directory(key string) (receipt backend.Receipt, err error) {
 	return backend.Receipt{Undo: undoDirectory}, nil
 }
 
-// keep takes away what name is in the directory key, which is open as d.
+// keep moves name from the directory key, which is open as d, to where it is kept.
 func (r *removal) keep(d dir, key, name string) error {
-	place := &place{w: r.Store, kept: r.kept, key: key, dir: dir{-1}}
-	defer place.close()
-	return place.take(d, name)
+	kept := &keptDir{w: r.Store, kept: r.kept, key: key, dir: dir{-1}}
+	defer kept.close()
+	return kept.add(d, name)
 }
 
-// regular tells why what was looked at is no file.
+// regular returns nil for a regular file, else the reason why it isn't one.
 func regular(st *unix.Stat_t) error {
 	switch kindOf(st) {
 	case unix.S_IFREG:
@@ -198,17 +198,17 @@ func regular(st *unix.Stat_t) error {
 	return backend.ErrIrregular
 }
 
-// place is where a run keeps what was in one directory. It is made and opened when
-// it is first needed.
-type place struct {
+// keptDir is the directory where a run keeps what was in one directory of the store. It is
+// made and opened when it is first needed.
+type keptDir struct {
 	w    *Store
 	kept dir
 	key  string // of the directory in the store
-	dir  dir    // open where the descriptor isn't negative
+	dir  dir    // its descriptor is negative if it isn't open
 }
 
-// open opens the place, and makes it.
-func (p *place) open() (dir, error) {
+// open opens the directory, and makes it if it doesn't exist.
+func (p *keptDir) open() (dir, error) {
 	if p.dir.fd >= 0 {
 		return p.dir, nil
 	}
@@ -217,18 +217,18 @@ func (p *place) open() (dir, error) {
 	return p.dir, err
 }
 
-func (p *place) close() { p.dir.close() }
+func (p *keptDir) close() { p.dir.close() }
 
-// take moves name from the directory d to its place.
-func (p *place) take(d dir, name string) error {
+// add moves name from the directory d into the kept directory.
+func (p *keptDir) add(d dir, name string) error {
 	to, err := p.open()
 	if err != nil {
 		return err
 	}
 	err = p.w.move(d, name, to, name)
 	if errors.Is(err, unix.EXDEV) {
-		if can, lookErr := together(d, to); can && lookErr == nil {
-			err = p.apart(d, name)
+		if can, lookErr := canRename(d, to); can && lookErr == nil {
+			err = p.moveByFile(d, name)
 		}
 	}
 	if errors.Is(err, fs.ErrExist) {
@@ -237,12 +237,12 @@ func (p *place) take(d dir, name string) error {
 	return err
 }
 
-// apart moves the directory name of d, which holds one file at most, to its place
-// where a filesystem renames files alone, as an overlay does in directories of its
-// lower layers (rename(2) says EXDEV): a directory like it is made there, the file
-// is moved into it, and what is left of it removed. What a crash leaves of that
-// is taken up again, and restored like any other.
-func (p *place) apart(d dir, name string) error {
+// moveByFile moves the directory name in d, which has one file at most, into the kept
+// directory, if the filesystem can rename only files. An overlay can't rename directories
+// of its lower layers (rename(2): EXDEV). A directory with the same attributes is made
+// there, the file is moved into it, and the empty directory is removed. After a crash
+// this is continued, and can be restored like any other removal.
+func (p *keptDir) moveByFile(d dir, name string) error {
 	from, err := d.open(name)
 	if err != nil {
 		return err
@@ -252,23 +252,23 @@ func (p *place) apart(d dir, name string) error {
 	if err != nil {
 		return err
 	}
-	in, made, err := p.like(&st, name)
+	in, made, err := p.openLike(&st, name)
 	if err != nil {
 		return err
 	}
 	defer in.close()
-	moved, err := p.empty(from, in)
+	moved, err := p.moveOnlyFile(from, in)
 	if err == nil {
 		err = d.removeDir(name)
 	}
 	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-		if err = backend.ErrNotEmpty; moved { // what came into it stays
+		if err = backend.ErrNotEmpty; moved { // a new file in it remains
 			err = nil
 		}
 	}
 	if err != nil {
 		if made {
-			_ = p.dir.removeDir(name) // unless something is in it
+			_ = p.dir.removeDir(name) // fails if it isn't empty
 		}
 		return err
 	}
@@ -279,9 +279,9 @@ func (p *place) apart(d dir, name string) error {
 	return err
 }
 
-// like opens a directory of the place that is its owner's of whom st is, and can be
-// worked in; it reports whether it had to be made.
-func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error) {
+// openLike opens the directory name in the kept directory, and makes it if it doesn't exist,
+// with the owner and mode of st; its owner may write. made reports whether it was made.
+func (p *keptDir) openLike(st *unix.Stat_t, name string) (in dir, made bool, err error) {
 	err = unix.Mkdirat(p.dir.fd, name, 0o700)
 	if made = err == nil; !made && !errors.Is(err, fs.ErrExist) {
 		return dir{-1}, false, err
@@ -301,8 +301,8 @@ func (p *place) like(st *unix.Stat_t, name string) (in dir, made bool, err error
 	return in, made, nil
 }
 
-// empty moves the only file of a directory, if there is one, to another directory.
-func (p *place) empty(from, to dir) (moved bool, err error) {
+// moveOnlyFile moves the only file of a directory, if there is one, to another directory.
+func (p *keptDir) moveOnlyFile(from, to dir) (moved bool, err error) {
 	var names []string
 	if err := from.names(func(name string) bool { names = append(names, name); return len(names) < 2 }); err != nil {
 		return false, err

@@ -15,8 +15,8 @@ import (
 	"regfsck/backend"
 )
 
-// overlaid fills the lower layer of an overlay and returns where that is mounted,
-// "" where the test may not.
+// overlaid fills the lower layer of an overlay, mounts it and returns the path; "" if the
+// test may not mount.
 func overlaid(t *testing.T, files map[string]string, dirs []string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,8 +44,8 @@ func overlaid(t *testing.T, files map[string]string, dirs []string) string {
 	return root
 }
 
-// A directory of an overlay's lower layer can't be renamed: what is in it is kept
-// all the same, and comes back as it was.
+// A directory of an overlay's lower layer can't be renamed. Its file is kept nevertheless,
+// and restored unchanged.
 func TestAnOverlaysLowerLayer(t *testing.T) {
 	files := map[string]string{"blobs/ab/data": "one", "blobs/cd/data": "two", "links/a/link": "l", "links/a/beside": "b"}
 	root := overlaid(t, files, []string{"empty"})
@@ -91,9 +91,9 @@ func TestAnOverlaysLowerLayer(t *testing.T) {
 	}
 }
 
-// Where directories can't be renamed, a crash at any point of keeping one leaves what
-// can be put back, and kept again.
-func TestCrashInADirectoryTakenApart(t *testing.T) {
+// If directories can't be renamed, a removal that crashed at any point can be undone, and
+// repeated.
+func TestCrashWhileADirectoryIsMovedByFile(t *testing.T) {
 	for _, state := range []string{"made", "moved"} {
 		for _, again := range []bool{false, true} {
 			t.Run(fmt.Sprint(state, again), func(t *testing.T) {

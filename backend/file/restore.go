@@ -16,22 +16,22 @@ import (
 	"regfsck/backend"
 )
 
-var errLost = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
+var errLost = fmt.Errorf("is neither kept nor in the store: %w", fs.ErrNotExist)
 
 // restoration is one call of Restore.
 type restoration struct {
 	*Store
 	kept    dir
-	touched map[string][]int // by directory, the receipts for whose sake it was changed
+	changed map[string][]int // the receipts for which a directory was changed
 	current int
 }
 
-// Restore is backend.Store's. What it moved back is durable when it returns.
-// Directories that were taken away and are needed on the way come back too.
+// Restore is backend.Store's. Restored files are durable when it returns. Removed
+// directories above them are restored too.
 func (w *Store) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
 	w.restoring.Lock()
 	defer w.restoring.Unlock()
-	r := restoration{Store: w, touched: map[string][]int{}}
+	r := restoration{Store: w, changed: map[string][]int{}}
 	var err error
 	if r.kept, err = w.openKept(run, false); errors.Is(err, fs.ErrNotExist) {
 		err = nil
@@ -53,7 +53,7 @@ func (w *Store) Restore(ctx context.Context, run backend.Run, receipts []backend
 
 // sync makes durable what was moved.
 func (r *restoration) sync(errs []error) {
-	for dirKey, which := range r.touched {
+	for dirKey, which := range r.changed {
 		d, err := r.openDir("restore", dirKey)
 		if err == nil {
 			err = d.sync()
@@ -67,7 +67,7 @@ func (r *restoration) sync(errs []error) {
 	}
 }
 
-// restore brings back one key, if it is what it was.
+// restore restores one key, if the kept file is unchanged.
 func (r *restoration) restore(key string, was *backend.Original) error {
 	dirKey, name := backend.SplitKey(strings.TrimSuffix(key, "/"))
 	k, err := r.locate(key)
@@ -76,22 +76,22 @@ func (r *restoration) restore(key string, was *backend.Original) error {
 	}
 	defer k.in.close()
 	if k.in.fd < 0 {
-		return r.mustStand(dirKey, name)
+		return r.mustExist(dirKey, name)
 	}
 	if strings.HasSuffix(key, "/") {
 		if empty, err := k.in.holdsNothing(name); err != nil || !empty {
-			return err // it comes back with the file with which it was taken away
+			return err // it is restored with its file
 		}
 	} else if err := k.in.check(name, was); err != nil {
 		return err
 	}
 	if k.along {
-		return r.bringAlong(k.in, name, dirKey)
+		return r.restoreDirectory(k.in, name, dirKey)
 	}
-	return r.bring(k.in, name, dirKey)
+	return r.moveBack(k.in, name, dirKey)
 }
 
-// check compares the file name in d with what is known of it.
+// check compares the file name in d with what is known of the original.
 func (d dir) check(name string, was *backend.Original) error {
 	if was == nil {
 		return nil
@@ -103,14 +103,14 @@ func (d dir) check(name string, was *backend.Original) error {
 	return was.Check(st.Size, func() (io.ReadCloser, error) { return d.file(name) })
 }
 
-// keepsake is where a key is kept.
-type keepsake struct {
-	in    dir  // holds it under its own name; its descriptor is negative where the key isn't kept
-	along bool // its directory was taken away with it
+// keptEntry is where a key is kept.
+type keptEntry struct {
+	in    dir  // contains it under its own name; negative descriptor: the key isn't kept
+	along bool // its directory was removed with it
 }
 
-// locate finds out where a key is kept.
-func (r *restoration) locate(key string) (keepsake, error) {
+// locate returns where a key is kept.
+func (r *restoration) locate(key string) (keptEntry, error) {
 	key, isDir := strings.CutSuffix(key, "/")
 	dirKey, name := backend.SplitKey(key)
 	kind := uint32(unix.S_IFREG)
@@ -119,17 +119,17 @@ func (r *restoration) locate(key string) (keepsake, error) {
 	}
 	in, err := r.find(name, kind, pieces(dirKey)...)
 	if err != nil || in.fd >= 0 || isDir || dirKey == "" {
-		return keepsake{in: in}, err
+		return keptEntry{in: in}, err
 	}
 	above, base := backend.SplitKey(dirKey)
 	in, err = r.find(name, kind, append(pieces(above), base)...)
-	return keepsake{in, true}, err
+	return keptEntry{in, true}, err
 }
 
-// find opens the directory that the names lead to from the kept one, if there is
-// something of that name and kind in it; else the descriptor is negative. That
-// something isn't there, or is of another kind, is all that means "not kept":
-// what can't be looked at may well be kept.
+// find opens the directory at the path of names in the kept directory, if it contains an
+// entry of that name and kind; else the descriptor is negative. Only a missing entry, or
+// one of another kind, means "not kept": what can't be looked at may be kept, and is an
+// error.
 func (r *restoration) find(name string, kind uint32, names ...string) (dir, error) {
 	if r.kept.fd < 0 {
 		return dir{-1}, nil
@@ -151,8 +151,8 @@ func (r *restoration) find(name string, kind uint32, names ...string) (dir, erro
 	return dir{-1}, err
 }
 
-// mustStand reports whether what isn't kept is there.
-func (r *restoration) mustStand(dirKey, name string) error {
+// mustExist returns errLost if a key that isn't kept doesn't exist either.
+func (r *restoration) mustExist(dirKey, name string) error {
 	d, err := r.openDir("restore", dirKey)
 	if err == nil {
 		_, err = d.look(name)
@@ -164,24 +164,24 @@ func (r *restoration) mustStand(dirKey, name string) error {
 	return err
 }
 
-// bringAlong brings back a file in its directory, as it was taken away; where there
-// is a directory again, the file alone.
-func (r *restoration) bringAlong(from dir, name, dirKey string) error {
+// restoreDirectory restores a directory with its file, as it was removed; if the directory
+// exists again, only the file.
+func (r *restoration) restoreDirectory(from dir, name, dirKey string) error {
 	d, err := r.openDir("restore", dirKey)
 	if err == nil {
 		d.close()
-		return r.bring(from, name, dirKey)
+		return r.moveBack(from, name, dirKey)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	above, _ := backend.SplitKey(dirKey)
-	d, _, err = r.dirs("restore", above, r.makeBack)
+	d, _, err = r.dirs("restore", above, r.restoreParent)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	r.touch(above)
+	r.noteChanged(above)
 	_, base := backend.SplitKey(dirKey)
 	kept, err := r.enter(r.kept, false, pieces(above)...)
 	if err != nil {
@@ -191,32 +191,31 @@ func (r *restoration) bringAlong(from dir, name, dirKey string) error {
 	return r.move(kept, base, d, base)
 }
 
-// bring moves name from where it is kept to its directory.
-func (r *restoration) bring(from dir, name, dirKey string) error {
-	d, _, err := r.dirs("restore", dirKey, r.makeBack)
+// moveBack moves name from where it is kept to its directory.
+func (r *restoration) moveBack(from dir, name, dirKey string) error {
+	d, _, err := r.dirs("restore", dirKey, r.restoreParent)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-	r.touch(dirKey)
+	r.noteChanged(dirKey)
 	err = r.move(from, name, d, name)
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	s := second{name: name, of: d, in: from}
+	s := secondName{name: name, of: d, in: from}
 	if same, lookErr := s.same(); same {
-		return from.remove(name) // it never lost its name here
+		return from.remove(name) // the store's name was never removed
 	} else if lookErr != nil {
 		return lookErr
 	}
 	return err
 }
 
-// makeBack brings back a directory that was taken away, or makes it like the one
-// above, d.
-func (r *restoration) makeBack(d dir, key, _ string) error {
+// restoreParent restores a removed directory, or makes it with the attributes of its parent d.
+func (r *restoration) restoreParent(d dir, key, _ string) error {
 	above, name := backend.SplitKey(key)
-	r.touch(above)
+	r.noteChanged(above)
 	from, err := r.find(name, unix.S_IFDIR, pieces(above)...)
 	if err != nil {
 		return err
@@ -225,20 +224,20 @@ func (r *restoration) makeBack(d dir, key, _ string) error {
 	if from.fd >= 0 {
 		if empty, err := from.holdsNothing(name); err != nil {
 			return err
-		} else if empty { // else it comes back with the file in it
+		} else if empty { // else it is restored with its file
 			return r.move(from, name, d, name)
 		}
 	}
 	return makeLike(d, key, name)
 }
 
-// touch notes that the directory is changed for the sake of the current receipt.
-func (r *restoration) touch(dirKey string) {
-	r.touched[dirKey] = append(r.touched[dirKey], r.current)
+// noteChanged records that a directory is changed for the current receipt.
+func (r *restoration) noteChanged(dirKey string) {
+	r.changed[dirKey] = append(r.changed[dirKey], r.current)
 }
 
-// file opens the directory in which a file is kept under its own name. One that isn't
-// kept is errLost.
+// file opens the directory in which a file is kept, under the name that it returns. If the
+// file isn't kept the error is errLost.
 func (r *restoration) file(key string) (in dir, name string, err error) {
 	k, err := r.locate(key)
 	if err == nil && k.in.fd < 0 {
@@ -271,8 +270,8 @@ func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string
 	return f, nil
 }
 
-// Earlier is backend.Undoer's: where a run keeps a key follows from the key, so that
-// nothing is listed but the names of the runs.
+// Earlier is backend.Undoer's. The path where a run keeps a key is computed from the key, so
+// that it lists only the names of the runs.
 func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, error) {
 	if err := cmp.Or(checkKey("look at", key), ctx.Err()); err != nil {
 		return nil, err
@@ -300,7 +299,7 @@ func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 	return all, cmp.Or(backend.Join(failures...), ctx.Err())
 }
 
-// keptSize returns how many bytes a file has that the run keeps.
+// keptSize returns the size of a file that the run keeps.
 func (w *Store) keptSize(run backend.Run, key string) (int64, error) {
 	r := restoration{Store: w}
 	var err error

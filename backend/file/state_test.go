@@ -21,7 +21,7 @@ import (
 
 var keeping = backend.Run{ID: "run-1", Keep: true}
 
-// picture takes a picture of a directory.
+// picture returns the picture of a directory.
 func picture(t *testing.T, dir string) fixtures.Picture {
 	t.Helper()
 	p, err := fixtures.Snapshot(dir)
@@ -31,7 +31,7 @@ func picture(t *testing.T, dir string) fixtures.Picture {
 	return p
 }
 
-// unchanged checks that a directory is as it was.
+// unchanged checks that a directory hasn't changed.
 func unchanged(t *testing.T, dir string, before fixtures.Picture) {
 	t.Helper()
 	if diff := before.Diff(picture(t, dir)); len(diff) > 0 {
@@ -44,7 +44,7 @@ func removeOne(w *Store, run backend.Run, key string) error {
 	return w.Remove(context.Background(), run, []string{key})[0].Err
 }
 
-// Neither opening nor asking nor being refused writes anything.
+// Nothing is written by opening, by queries, or by refused changes.
 func TestWriterWritesNothing(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"a/file": "x"}, nil)
@@ -69,8 +69,8 @@ func TestWriterWritesNothing(t *testing.T) {
 	unchanged(t, root, before)
 }
 
-// The state directory is the root's owner's and nobody else's, and no part of the
-// store.
+// The state directory belongs to the root's owner, isn't readable by others, and is no
+// part of the store.
 func TestState(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"a/file": "x"}, nil)
@@ -128,8 +128,7 @@ func runDir(t *testing.T, w *Store, run backend.Run) string {
 	return filepath.Join(w.state, "runs", run.ID)
 }
 
-// What a crash leaves between a file's two names is no obstacle, for undoing or
-// for doing it again.
+// After a crash while a file has two names, the change can be undone and repeated.
 func TestCrashInPut(t *testing.T) {
 	for name, next := range map[string]func(w *Store) error{
 		"undo":  func(*Store) error { return nil },
@@ -182,8 +181,8 @@ func TestCrashInPut(t *testing.T) {
 	}
 }
 
-// No two things are kept in one place, and nothing is kept in the directory of
-// another thing: not where a key is cut, and not where one looks like another.
+// No two keys are kept at one path, and no key is kept in the directory of another: neither
+// with keys that are cut, nor with keys that are alike after escaping.
 func TestPieces(t *testing.T) {
 	var dirs []string
 	for n := pieceLength - 4; n <= pieceLength+4; n++ {
@@ -214,8 +213,7 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// What cannot be put in place leaves what stands there, under the one name that
-// it had.
+// A Put that fails at its end leaves the existing file unchanged, with its one name.
 func TestPutFailsLate(t *testing.T) {
 	for name, link := range map[string]renaming{"linked": linkNew, "renamed": func(dir, string, dir, string) error { return unix.EPERM }} {
 		t.Run(name, func(t *testing.T) {
@@ -250,8 +248,7 @@ func TestPutFailsLate(t *testing.T) {
 	}
 }
 
-// Nothing is freed while there is another name of the file, and a purge leaves
-// nothing but the run's own directory.
+// A file with another name frees no bytes. After a purge only the run's directory remains.
 func TestFreed(t *testing.T) {
 	root := t.TempDir()
 	body := strings.Repeat("x", 1<<16)
@@ -281,9 +278,9 @@ func TestFreed(t *testing.T) {
 	}
 }
 
-// TestTempsGo: what an interrupted write left in a run's directory goes when the store is
-// locked again, whichever run that is for, and nothing else does.
-func TestTempsGo(t *testing.T) {
+// Temporary files of an interrupted write in any run's directory are removed when the store is
+// locked again, and nothing else is.
+func TestTemporaryFilesAreRemoved(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"a/data": "old"}, nil)
 	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))

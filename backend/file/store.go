@@ -19,35 +19,35 @@ import (
 
 // Store is a Reader that can change the store: a backend.Store.
 //
-// What a run removes or writes over is renamed into <state>/runs/<run>/kept, on
-// the same filesystem, and so keeps its bytes, times, owner, group and mode; a
-// file that is alone in its directory goes with the directory in that one rename.
-// Nothing is found by a journal: where a key is kept follows from the key.
-// Reading and changing have one policy for links and mounts, and every change is
-// made by a name in an open directory, so that no link that is put in the way
-// meanwhile leads it elsewhere.
+// What a run removes or replaces is renamed into <state>/runs/<run>/kept, on
+// the same filesystem, and so keeps its bytes, times, owner, group and mode. If a
+// file is alone in its directory, one rename moves the directory with it.
+// The path where a key is kept is computed from the key, without a journal.
+// Reading and changing have the same rules for links and mounts. Every change is
+// made by a name in an open directory, so that a link that is created meanwhile
+// can't redirect it.
 type Store struct {
 	*Reader
 	locker           // the lock, and by it the claims and the state directory
 	stateKey  string // where the state directory is below the root, else ""
 	move      renaming
-	link      renaming // leaves the old name
+	link      renaming // keeps the old name
 	restoring sync.Mutex
 }
 
-// The reasons for refusing a change that are no errors of the system.
+// The reasons for refusing a change, other than the system's errors.
 var (
-	errState  = errors.New("is in regfsck's own directory")
-	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
-	errStands = errors.New("is followed to elsewhere, and is not changed from here")
-	errDevice = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
-	errKept   = errors.New("was taken away by this run before and is kept; what stands there now is left")
-	errOwner  = errors.New("can't be given to the owner of what is beside it (run as that user, or as root)")
+	errState    = errors.New("is in regfsck's own directory")
+	errLink     = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
+	errFollowed = errors.New("is a link or a mount named with --follow, which regfsck doesn't change")
+	errDevice   = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
+	errKept     = errors.New("was removed by this run before and is kept; what is there now is not changed")
+	errOwner    = errors.New("can't get the owner of the files next to it (run as that user, or as root)")
 )
 
 // OpenStore returns the store in the directory root, to be changed by runs that
-// keep in the directory state what they take away. Nothing is written by it. state
-// need not be there, but its parent must.
+// keep what they remove in the directory state. It writes nothing. state need not
+// exist, but its parent must.
 func OpenStore(root string, o Options, state string) (*Store, error) {
 	r, err := Open(root, o)
 	if err != nil {
@@ -69,7 +69,7 @@ func OpenStore(root string, o Options, state string) (*Store, error) {
 	return w, nil
 }
 
-// withoutLinks resolves the links on the way to a path, but not itself.
+// withoutLinks resolves the symbolic links in the directories of a path, not the last name.
 func withoutLinks(path string) (string, error) {
 	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
 	if err != nil {
@@ -78,7 +78,7 @@ func withoutLinks(path string) (string, error) {
 	return filepath.Join(parent, filepath.Base(path)), nil
 }
 
-// guard tells why a key can't be changed by a run, whatever there is.
+// guard returns why a run can't change a key, without looking at the store; nil if it can.
 func (w *Store) guard(ctx context.Context, op string, run backend.Run, key string) error {
 	key = strings.TrimSuffix(key, "/")
 	if err := checkKey(op, key); err != nil {
@@ -89,8 +89,8 @@ func (w *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	switch {
 	case w.stateKey != "" && below && (rest == "" || rest[0] == '/'):
 		err = errState
-	case w.standing(key):
-		err = errStands
+	case w.isFollowed(key):
+		err = errFollowed
 	case run.Check() != nil:
 		return run.Check()
 	}
@@ -100,7 +100,7 @@ func (w *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	return ctx.Err()
 }
 
-// failed returns err as one about key, unless it says already what it is about.
+// failed returns err as an error about key, unless it names a key already.
 func failed(op, key string, err error) error {
 	if pe, ok := errors.AsType[*fs.PathError](err); ok && pe.Op == op {
 		return err
@@ -111,9 +111,8 @@ func failed(op, key string, err error) error {
 	return &fs.PathError{Op: op, Path: key, Err: err}
 }
 
-// CanUndo tells, without a change, whether the state directory can keep what runs
-// remove: that it is, or would be, where the root and every directory that is
-// followed can be renamed to.
+// CanUndo is backend.Undoer's. It checks, without a change, that a rename can move files
+// from the root and from every followed directory to the state directory.
 func (w *Store) CanUndo(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -131,10 +130,10 @@ func (w *Store) CanUndo(ctx context.Context) error {
 		if err != nil && key == "" {
 			return err
 		}
-		if err != nil { // a file, which is never removed, or what a scan will name
+		if err != nil { // a file, which is never removed, or a fault that a listing reports
 			continue
 		}
-		can, err := together(d, state)
+		can, err := canRename(d, state)
 		d.close()
 		if err != nil {
 			return failed("keep", key, err)
@@ -146,23 +145,23 @@ func (w *Store) CanUndo(ctx context.Context) error {
 	return nil
 }
 
-// roots are the keys where a filesystem of its own may begin: the store's, and
-// those that are followed.
-func (w *Store) roots() []string { return append([]string{""}, w.following()...) }
+// roots returns the keys that may be on different filesystems: the root and the
+// followed keys.
+func (w *Store) roots() []string { return append([]string{""}, w.followedKeys()...) }
 
 func openPath(path string) (dir, error) {
-	fd, err := again(func() (int, error) { return unix.Open(path, dirFlags, 0) })
+	fd, err := retry(func() (int, error) { return unix.Open(path, dirFlags, 0) })
 	if err != nil {
 		return dir{-1}, err
 	}
 	return dir{fd}, nil
 }
 
-// together reports whether names can be moved from one directory to the other. One
-// device isn't enough, since no rename leads from one mount of it to another
-// (rename(2), EXDEV): it is tried with a name that nobody has, which changes
-// nothing. Any other refusal is an error: it says nothing of mounts.
-func together(from, to dir) (bool, error) {
+// canRename reports whether a rename can move names from one directory to the other. It
+// can't between two mounts, even of the same device (rename(2), EXDEV). So it is tried
+// with a name that doesn't exist, which changes nothing. Any other refusal is an error,
+// because it doesn't show that the mounts differ.
+func canRename(from, to dir) (bool, error) {
 	a, err := from.self()
 	if err != nil {
 		return false, err
@@ -181,8 +180,8 @@ func together(from, to dir) (bool, error) {
 	return true, nil
 }
 
-// Sync is backend.Syncer's: Remove syncs nothing, and of filesystems of their
-// own, which links and blobs may stand on, each writes when it likes.
+// Sync is backend.Syncer's: Remove syncs nothing, and links and blobs may be on different
+// filesystems, which write at different times.
 func (w *Store) Sync(ctx context.Context) error {
 	done := map[uint64]bool{}
 	for _, key := range w.roots() {
@@ -190,7 +189,7 @@ func (w *Store) Sync(ctx context.Context) error {
 			return err
 		}
 		d, err := w.openDir("sync", key)
-		if err != nil && key != "" { // a file; or it can't be opened, and nothing was changed there
+		if err != nil && key != "" { // a file, or a directory that can't be opened, where nothing was changed
 			continue
 		}
 		if err != nil {

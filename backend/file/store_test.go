@@ -19,8 +19,8 @@ import (
 
 var _ backend.Store = (*Store)(nil)
 
-// writing are the ways in which a Store is tested: where its state is, relative
-// to the root, and what it has to do without.
+// writing are the variants in which a Store is tested: the path of its state directory,
+// relative to the root, and the system calls that it lacks.
 var writing = map[string]struct {
 	state  string
 	change func(*Store)
@@ -99,8 +99,8 @@ func look(t *testing.T, root, key string) (int64, string) {
 	return st.Mtim.Nano(), fmt.Sprintf("%o %d:%d", st.Mode, st.Uid, st.Gid)
 }
 
-// disguise gives what was filled odd times and modes and, where the test may,
-// owners and groups that differ.
+// disguise sets unusual times and modes of the files and, if the test may, different
+// owners and groups.
 func disguise(t *testing.T, root string, files map[string]string, dirs []string) {
 	t.Helper()
 	paths := map[string]bool{}
@@ -141,7 +141,7 @@ func disguise(t *testing.T, root string, files map[string]string, dirs []string)
 	}
 }
 
-// Nothing is changed through a symbolic link, nor is one taken away.
+// Nothing is changed through a symbolic link, and no link is removed.
 func TestWriterSymlinks(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	fill(t, outside, map[string]string{"data": "o", "sub/data": "o"}, []string{"empty"})
@@ -175,8 +175,7 @@ func TestWriterSymlinks(t *testing.T) {
 	}
 }
 
-// What is put back goes where it was, not where a link leads that has taken its
-// directory's place.
+// A file isn't restored through a symbolic link that has replaced its directory.
 func TestRestoreSymlinks(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	fill(t, root, map[string]string{"a/b/data": "x", "file": "f", "c/one": "1", "c/two": "2"}, nil)
@@ -197,8 +196,8 @@ func TestRestoreSymlinks(t *testing.T) {
 	unchanged(t, outside, out)
 }
 
-// The state directory is entered through no link that whoever owns the store could
-// have put there.
+// The state directory isn't entered through a symbolic link, since the store's owner could
+// have made it.
 func TestStateSymlinks(t *testing.T) {
 	for _, at := range []string{".regfsck", ".regfsck/runs", ".regfsck/runs/run-1", ".regfsck/runs/run-1/kept", ".regfsck/runs/run-1/kept/dir", ".regfsck/lock"} {
 		root, outside := t.TempDir(), t.TempDir()
@@ -228,7 +227,7 @@ func TestStateSymlinks(t *testing.T) {
 	}
 }
 
-// A link that is followed belongs to the store, but stays.
+// A followed link belongs to the store, and isn't removed.
 func TestWriterFollows(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
 	fill(t, outside, map[string]string{"data": "o", "sub/data": "o"}, nil)
@@ -237,12 +236,12 @@ func TestWriterFollows(t *testing.T) {
 	symlink(t, root, filepath.Join(root, "file"), "alias")
 	w := openStore(t, root, Options{Follow: []string{"away", "alias"}}, filepath.Join(root, ".regfsck"))
 	for _, key := range []string{"away", "away/", "alias"} {
-		if err := removeOne(w, keeping, key); !errors.Is(err, errStands) {
-			t.Errorf("Remove(%q): %v, want %v", key, err, errStands)
+		if err := removeOne(w, keeping, key); !errors.Is(err, errFollowed) {
+			t.Errorf("Remove(%q): %v, want %v", key, err, errFollowed)
 		}
 	}
-	if err := w.Put(context.Background(), keeping, "alias", nil, 0).Err; !errors.Is(err, errStands) {
-		t.Errorf("Put: %v, want %v", err, errStands)
+	if err := w.Put(context.Background(), keeping, "alias", nil, 0).Err; !errors.Is(err, errFollowed) {
+		t.Errorf("Put: %v, want %v", err, errFollowed)
 	}
 	before := picture(t, outside)
 	receipts := w.Remove(context.Background(), keeping, []string{"away/sub/data", "away/data"})
@@ -259,7 +258,7 @@ func TestWriterFollows(t *testing.T) {
 		t.Error(err)
 	}
 	if got := picture(t, outside); len(got) != 1 {
-		t.Errorf("the followed directory went, or not all that was in it: %v", got)
+		t.Errorf("the followed directory was removed, or not all of its content was: %v", got)
 	}
 	for _, err := range w.Restore(context.Background(), keeping, receipts[:2]) {
 		if err != nil {

@@ -12,8 +12,8 @@ import (
 	"regfsck/backend"
 )
 
-// linked makes a store with a symbolic link in each place, most of which lead
-// to a directory outside.
+// linked makes a store with symbolic links at all levels, most of them to a directory
+// outside.
 func linked(t *testing.T) (root, outside string) {
 	root, outside = t.TempDir(), t.TempDir()
 	fill(t, outside, map[string]string{"file": "outside", "link": "outside link", "sub/link": "sub link"}, nil)
@@ -59,7 +59,7 @@ func TestFollow(t *testing.T) {
 	follow := []string{"folder/", filepath.Join(root, "plain/alias"), filepath.Join(alias, "dir/child"), "dir/holder/link", "plain/up"}
 	left := map[string]error{
 		"dir/dangler/link": backend.ErrSymlink, "self": backend.ErrSymlink,
-		// what a followed link leads back to is followed once
+		// a link in a followed directory isn't followed again
 		"plain/up/folder": backend.ErrSymlink, "plain/up/plain/alias": backend.ErrSymlink, "plain/up/dir/child": backend.ErrSymlink,
 		"plain/up/dir/holder/link": backend.ErrSymlink, "plain/up/dir/dangler/link": backend.ErrSymlink,
 		"plain/up/plain/up": backend.ErrSymlink, "plain/up/self": backend.ErrSymlink,
@@ -71,7 +71,7 @@ func TestFollow(t *testing.T) {
 			"folder/file folder/link folder/sub/link plain/alias plain/file "+
 			"plain/up/dir/good/link plain/up/dir/holder/other plain/up/plain/file", left)
 		if got.items["dir/child/link"] != "outside link" || got.items["dir/holder/link"] != "outside link" {
-			t.Errorf("followed leaves came as %q", got.items)
+			t.Errorf("followed leaves were listed as %q", got.items)
 		}
 		listAll(t, s, "folder/sub").mustBe(t, "folder/sub/link", nil)
 		mustRead(t, s, "folder/file", "outside")
@@ -82,7 +82,7 @@ func TestFollow(t *testing.T) {
 		mustFail(t, s, "plain/up/plain/up", backend.ErrSymlink, "plain/up/plain/up")
 		mustFail(t, s, "self", backend.ErrSymlink, "self")
 		if _, err := s.Open(context.Background(), "folder/missing"); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("Open of what is missing in a followed folder: %v", err)
+			t.Errorf("Open of what is missing in a followed directory: %v", err)
 		}
 	})
 	if body, err := os.ReadFile(outside + "/file"); string(body) != "outside" || err != nil {
@@ -108,8 +108,8 @@ func TestFollowRefused(t *testing.T) {
 	}
 }
 
-// A followed link may lead to nothing later on: what is below is then unknown.
-func TestFollowedLinkBreaks(t *testing.T) {
+// If the target of a followed link no longer exists, its content is unknown.
+func TestFollowedLinkWithoutTarget(t *testing.T) {
 	eachDriver(t, func(t *testing.T, open opener) {
 		root, outside := linked(t)
 		s := open(t, root, Options{Follow: []string{"plain/alias"}})

@@ -10,14 +10,14 @@ import (
 
 // syncAll makes durable all that was changed on the filesystem of d.
 func (d dir) syncAll() error {
-	_, err := again(func() (struct{}, error) { return struct{}{}, unix.Syncfs(d.fd) })
+	_, err := retry(func() (struct{}, error) { return struct{}{}, unix.Syncfs(d.fd) })
 	return err
 }
 
-// tellsErrors reports whether syncAll fails where bytes of any file on the filesystem
-// could not be written since d was opened: Linux does since 5.8 (syncfs(2)), for
-// filesystems that have a disk of their own.
-func (d dir) tellsErrors() bool {
+// syncReportsErrors reports whether syncAll fails if bytes of any file on the filesystem
+// could not be written since d was opened. Linux does that since 5.8 (syncfs(2)), for
+// filesystems with a disk.
+func (d dir) syncReportsErrors() bool {
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(d.fd, &fs); err != nil {
 		return false
@@ -35,8 +35,8 @@ func (d dir) tellsErrors() bool {
 	return major > 5 || major == 5 && minor >= 8
 }
 
-// release returns the first two numbers of a kernel's release: 5.8 of 5.8.0-rc1. What
-// can't be read is 0.
+// release returns the first two numbers of a kernel's release: 5 and 8 of "5.8.0-rc1". A
+// number that can't be parsed is 0.
 func release(s string) (major, minor int) {
 	first, rest, _ := strings.Cut(s, ".")
 	major, _ = strconv.Atoi(first)
@@ -48,8 +48,8 @@ func release(s string) (major, minor int) {
 	return major, minor
 }
 
-// writeBack asks the system to begin writing some bytes of f. They last no sooner than
-// with a sync.
+// writeBack requests that the system begins to write some bytes of f. They are durable
+// only after a sync.
 func writeBack(f *os.File, from, bytes int64) {
 	_ = unix.SyncFileRange(int(f.Fd()), from, bytes, unix.SYNC_FILE_RANGE_WRITE)
 }

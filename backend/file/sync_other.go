@@ -11,8 +11,8 @@ import (
 // syncAll makes durable all that was changed on any filesystem.
 func (dir) syncAll() error { return unix.Sync() }
 
-// tellsErrors reports whether syncAll tells of bytes that could not be written.
-func (dir) tellsErrors() bool { return false }
+// syncReportsErrors reports whether syncAll fails if bytes could not be written.
+func (dir) syncReportsErrors() bool { return false }
 
-// writeBack asks the system for nothing: the sync writes all.
+// writeBack does nothing: the sync writes all bytes.
 func writeBack(*os.File, int64, int64) {}

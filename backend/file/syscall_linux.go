@@ -16,34 +16,34 @@ import (
 )
 
 // kernel makes system calls and counts them. Paths are pointers to bytes that
-// end with a NUL, so that no call allocates; package os would cost five times
-// as much for each link.
+// end with a NUL, so that no call allocates. With package os each link would cost
+// five times as much.
 type kernel struct {
 	calls int64
 	how   unix.OpenHow // of openInside
 	sampler
 }
 
-// sampler decides whether calls are made without telling the runtime, which takes a
-// twentieth of the processor time of a listing in memory. During such a call the thread
-// keeps its right to run Go code: calls that wait for a disk would keep all others from
-// running. So it is done only on a local file system, and only while a sample of the calls
-// is quick.
+// sampler decides whether calls are raw: made without the runtime's bookkeeping, which takes
+// a twentieth of the processor time of a listing in memory. During a raw call the runtime
+// can't use the thread's processor for other goroutines, so a call that waits for a disk
+// would block them. Calls are raw only on a local file system, and only while the measured
+// ones are quick.
 type sampler struct {
-	local bool // else never
-	raw   bool // it is done now
-	calls int  // since the last sample
-	quick int  // samples since the last slow one
-	until int  // quick samples in a row that begin it
+	local bool // a local file system; else no call is raw
+	raw   bool // calls are raw now
+	calls int  // since the last measured one
+	quick int  // quick measurements since the last slow one
+	until int  // quick measurements in a row after which calls become raw
 }
 
 const (
 	sampled = 13 // one of so many calls is measured; no multiple of the calls for one file
-	settled = 32 // so many quick samples in a row begin it at first, twice as many after each slow one
+	settled = 32 // the first value of until, which doubles after each slow raw call
 	slow    = 50 * time.Microsecond
 )
 
-// sample takes note of how long a call took.
+// sample records how long a call took.
 func (s *sampler) sample(took time.Duration) {
 	s.calls = 0
 	s.quick++
@@ -83,12 +83,11 @@ func (k *kernel) call(trap, a, b, c, d uintptr) (uintptr, unix.Errno) {
 	return r, errno
 }
 
-// openFlags hold for every descriptor: none outlives an exec, none becomes the
-// terminal, none waits for the other end of a pipe, none touches a time.
+// openFlags are set for every descriptor: it is closed by an exec, doesn't become the
+// terminal, doesn't wait for the other end of a pipe, and doesn't change access times.
 const openFlags = unix.O_CLOEXEC | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_NOATIME
 
-// open opens path below dir. Who doesn't own the file may not ask for O_NOATIME
-// and goes without.
+// open opens path below dir. O_NOATIME is left out if this user doesn't own the file.
 func (k *kernel) open(dir int, path *byte, flags int) (int, unix.Errno) {
 	for flags |= openFlags; ; {
 		fd, errno := k.call(unix.SYS_OPENAT, uintptr(dir), uintptr(unsafe.Pointer(path)), uintptr(flags), 0)
@@ -101,8 +100,8 @@ func (k *kernel) open(dir int, path *byte, flags int) (int, unix.Errno) {
 	}
 }
 
-// openInside is open for a path that leads through no symbolic link (else
-// ELOOP) and into no other mount (else EXDEV). It needs Linux 5.6.
+// openInside is open for a path without symbolic links (else ELOOP) and within one
+// mount (else EXDEV). It needs Linux 5.6.
 func (k *kernel) openInside(dir int, path *byte, flags int) (int, unix.Errno) {
 	k.how = unix.OpenHow{
 		Flags:   uint64(flags | openFlags),
@@ -123,7 +122,7 @@ func (k *kernel) openInside(dir int, path *byte, flags int) (int, unix.Errno) {
 	}
 }
 
-// look fills st with what path below dir is, links not followed.
+// look fills st with the state of path below dir. It doesn't follow a symbolic link.
 func (k *kernel) look(dir int, path *byte, st *unix.Stat_t) unix.Errno {
 	for {
 		_, errno := k.call(unix.SYS_NEWFSTATAT, uintptr(dir), uintptr(unsafe.Pointer(path)),
@@ -134,18 +133,18 @@ func (k *kernel) look(dir int, path *byte, st *unix.Stat_t) unix.Errno {
 	}
 }
 
-// lookAt fills st with what fd is.
+// lookAt fills st with the state of fd.
 func (k *kernel) lookAt(fd int, st *unix.Stat_t) unix.Errno {
 	_, errno := k.call(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(st)), 0, 0)
 	return errno
 }
 
-// read reads into buf, which isn't empty; 0 is the end of the file.
+// read reads into buf, which isn't empty. It returns 0 at the end of the file.
 func (k *kernel) read(fd int, buf []byte) (int, unix.Errno) {
 	return k.into(unix.SYS_READ, fd, buf)
 }
 
-// names reads directory entries into buf; 0 is the end of the directory.
+// names reads directory entries into buf. It returns 0 at the end of the directory.
 func (k *kernel) names(fd int, buf []byte) (int, unix.Errno) {
 	return k.into(unix.SYS_GETDENTS64, fd, buf)
 }
@@ -163,7 +162,7 @@ func (k *kernel) into(call uintptr, fd int, buf []byte) (int, unix.Errno) {
 	}
 }
 
-// close closes fd. What was only read has nothing to lose by it.
+// close closes fd. Errors don't matter, since it was only read.
 func (k *kernel) close(fd int) {
 	_, _ = k.call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0)
 }
@@ -171,13 +170,12 @@ func (k *kernel) close(fd int) {
 // kind returns the file type bits of st.
 func kind(st *unix.Stat_t) uint32 { return st.Mode & unix.S_IFMT }
 
-// read goes through f, or through a part of it and leaves the rest to whoever
-// takes it from the stack.
+// read reads f, or a part of it, and then pushes a task for the rest.
 func (w *worker) read(f *directory, t task) {
-	for !w.stop.Load() {
+	for !w.stopped.Load() {
 		names, end, errno := w.fill(f)
 		for range entries(names) {
-			f.seen = true // before another worker reads on
+			f.seen = true // before another worker continues
 			break
 		}
 		if errno == 0 && !end && !w.crowded() {
@@ -189,7 +187,7 @@ func (w *worker) read(f *directory, t task) {
 		w.chunk(f, names)
 		switch {
 		case errno == unix.ENOENT, errno == unix.ESTALE && !f.seen:
-			w.gone(f, t)
+			w.removedWhileOpen(f, t)
 			return
 		case errno != 0:
 			w.fault(f.key, f.key, errno)
@@ -198,11 +196,11 @@ func (w *worker) read(f *directory, t task) {
 			w.finish(f, t)
 			return
 		}
-		w.pushKids()
+		w.pushChildren()
 	}
 }
 
-// fill reads names until the buffer is as good as full, or the directory ends.
+// fill reads names until the buffer is nearly full, or the directory ends.
 func (w *worker) fill(f *directory) (names []byte, end bool, errno unix.Errno) {
 	n := 0
 	for bufferSize-n >= 1024 { // the longest entry takes 280
@@ -215,17 +213,17 @@ func (w *worker) fill(f *directory) (names []byte, end bool, errno unix.Errno) {
 	return w.buffer[:n], false, 0
 }
 
-// chunk accounts for the names that were read of f at once.
+// chunk adds the names in f that were read at once.
 func (w *worker) chunk(f *directory, names []byte) {
 	for name, what := range entries(names) {
-		if w.stop.Load() {
+		if w.stopped.Load() {
 			return
 		}
 		w.entry(f, name, what)
 	}
 }
 
-// finish hands over a directory that turned out to be empty.
+// finish adds an item for f if it is empty.
 func (w *worker) finish(f *directory, t task) {
 	if f.seen || f.key == w.prefix {
 		return
@@ -234,25 +232,26 @@ func (w *worker) finish(f *directory, t task) {
 	case errno != 0:
 		w.fault(f.key, f.key, errno)
 	case w.st.Nlink == 0:
-		w.gone(f, t)
+		w.removedWhileOpen(f, t)
 	default:
 		dir, name := backend.SplitKey(f.key)
-		w.room(dir)
+		w.batchFor(dir)
 		w.st.Size = 0
 		w.item(&w.st, nil, name, "/")
 	}
 }
 
-// gone accounts for a directory that was removed while it was open. What had been
-// read of it stands; otherwise another of its name may have taken its place.
-func (w *worker) gone(f *directory, t task) {
+// removedWhileOpen is called for a directory that was removed while it was open. Names that
+// were read remain valid. If there were none the directory is looked for again, since another
+// one may have its name now.
+func (w *worker) removedWhileOpen(f *directory, t task) {
 	if !f.seen && f.key != w.prefix {
-		w.miss(t)
+		w.missingTask(t)
 	}
 }
 
-// reader is an open file. It does without the runtime's poller, which costs
-// four system calls a file and can't wait for regular files anyway.
+// reader is an open file. It doesn't use the runtime's poller, which costs four system
+// calls a file and can't wait for regular files.
 type reader struct {
 	fd    int // -1 once closed
 	key   string
@@ -280,7 +279,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Close is io.Closer's. Only here the bytes are counted.
+// Close is io.Closer's. It adds the bytes to the counters.
 func (r *reader) Close() error {
 	if r.fd < 0 {
 		return &fs.PathError{Op: "close", Path: r.key, Err: fs.ErrClosed}
@@ -292,11 +291,11 @@ func (r *reader) Close() error {
 	return nil
 }
 
-// Stats is backend.Stater's. Files whose directories stand side by side are looked
-// at from the directory above, with one call each.
+// Stats is backend.Stater's. Files whose directories have the same parent are looked
+// at relative to that parent, with one call each.
 func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	items, errs := make([]backend.Item, len(keys)), make([]error, len(keys))
-	at := beside{fd: -1}
+	at := siblings{fd: -1}
 	at.l, _ = s.system.(*linux)
 	defer at.close()
 	for i, key := range keys {
@@ -311,22 +310,22 @@ func (s *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []er
 	return items, errs
 }
 
-// beside looks at files from the directory that theirs are in, which it holds open
-// from one to the next.
-type beside struct {
+// siblings looks at files relative to the parent of their directories, which it keeps
+// open until a file with another one.
+type siblings struct {
 	l      *linux
 	k      kernel
-	above  string // the directory's key
+	above  string // the parent's key
 	fd     int
 	path   []byte
 	looked int64
 }
 
-// look fills in the item of a plain file. It reports false of all else, where
-// only a closer look tells what that is.
-func (b *beside) look(key string, item *backend.Item) bool {
+// look fills in the item of a regular file. It returns false for everything else, which
+// must then be looked at with Stat.
+func (b *siblings) look(key string, item *backend.Item) bool {
 	above := grandparent(key)
-	if b.l == nil || above == "" || hasBelow(b.l.special, above) {
+	if b.l == nil || above == "" || hasBelow(b.l.boundaries, above) {
 		return false
 	}
 	if b.fd < 0 || above != b.above {
@@ -348,14 +347,14 @@ func (b *beside) look(key string, item *backend.Item) bool {
 	return true
 }
 
-func (b *beside) close() {
+func (b *siblings) close() {
 	if b.fd >= 0 {
 		b.k.close(b.fd)
 	}
 	b.fd = -1
 }
 
-// itemOf returns what a look at a file tells, without its name.
+// itemOf returns the item of a file's state, without its name.
 func itemOf(st *unix.Stat_t) backend.Item {
 	return backend.Item{
 		Size: st.Size, Modified: backend.Nanoseconds(st.Mtim.Sec, st.Mtim.Nsec),

@@ -19,8 +19,8 @@ import (
 	"regfsck/fixtures"
 )
 
-// The promise of this package: a leaf costs one system call where its size is
-// asked for, and four where it is read; a directory costs four.
+// A leaf costs one system call if only its size is needed, and four if it is read; a
+// directory costs four.
 func TestSystemCalls(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}
@@ -53,8 +53,8 @@ func TestSystemCalls(t *testing.T) {
 	}
 }
 
-// Calls are made without telling the runtime only on a local file system, and only while
-// they are quick; each time that this turns out to be wrong, it takes longer until the next.
+// Calls are raw only on a local file system, and only while they are quick. After each slow
+// raw call it takes longer until calls are raw again.
 func TestSampler(t *testing.T) {
 	s := sampler{local: true}
 	begin := func() (n int) {
@@ -83,8 +83,8 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// Where a directory has the usual content, its links cost what a leaf costs, and three looks
-// at link counts: no directory is opened.
+// If a directory has the usual content, its links cost as much as a leaf, and three looks
+// at link counts. No directory is opened.
 func TestUsualOpensNoDirectory(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}
@@ -113,12 +113,12 @@ func TestUsualOpensNoDirectory(t *testing.T) {
 	}
 }
 
-// A name that is listed again and again and is never there can't be made on a
-// sound filesystem, so a directory is told that it lost one that is there.
-func TestListedAndLost(t *testing.T) {
+// A sound filesystem never lists a name that doesn't exist, so the test adds existing names
+// to those that are missing.
+func TestListedAndMissing(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/there/file": "x", "dir/file": "y"}, nil)
-	for _, rounds := range []int{looks - 1, looks} {
+	for _, rounds := range []int{maxRechecks - 1, maxRechecks} {
 		s := opening(newSystem)(t, root, Options{})
 		l := s.system.(*linux)
 		got := seen{map[string]string{}, map[string]error{}}
@@ -131,10 +131,10 @@ func TestListedAndLost(t *testing.T) {
 			t.Fatal(pe)
 		}
 		f := w.newDirectory(fd, task{key: "dir"})
-		f.lost, f.rounds = []string{"there", "file", "gone"}, rounds
+		f.missing, f.rounds = []string{"there", "file", "gone"}, rounds
 		w.release(f)
 		w.run()
-		if rounds < looks {
+		if rounds < maxRechecks {
 			got.mustBe(t, "dir/file dir/there/file", nil)
 		} else {
 			got.mustBe(t, "", map[string]error{"dir/there": backend.ErrListed, "dir/file": backend.ErrListed})
@@ -142,23 +142,23 @@ func TestListedAndLost(t *testing.T) {
 	}
 }
 
-// The same by key, as it is where descriptors are scarce.
-func TestMissByKeyEnds(t *testing.T) {
+// The same by key, as is done if too many descriptors are open.
+func TestMissingByKeyEnds(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/there/file": "x"}, nil)
 	s := opening(variant(func(l *linux) { l.maxOpen = 0 }))(t, root, Options{})
-	for rounds := range looks + 2 {
+	for rounds := range maxRechecks + 2 {
 		got := seen{map[string]string{}, map[string]error{}}
 		n := &listing{linux: s.system.(*linux), ctx: context.Background(), expect: expecting(backend.Hint{}), running: 1}
 		n.each = func(b backend.Batch) error { got.add(t, b); return nil }
 		n.work.L = &n.mu
 		w := n.newWorker()
-		w.miss(task{key: "dir/there", rounds: rounds})
-		w.miss(task{key: "dir/gone", rounds: rounds})
-		w.miss(task{key: "gone/gone", rounds: rounds})
-		w.pushKids()
+		w.missingTask(task{key: "dir/there", rounds: rounds})
+		w.missingTask(task{key: "dir/gone", rounds: rounds})
+		w.missingTask(task{key: "gone/gone", rounds: rounds})
+		w.pushChildren()
 		w.run()
-		if rounds < looks {
+		if rounds < maxRechecks {
 			got.mustBe(t, "dir/there/file", nil)
 		} else {
 			got.mustBe(t, "", map[string]error{"dir/there": backend.ErrListed})
@@ -186,7 +186,7 @@ func TestReaderAfterClose(t *testing.T) {
 	})
 }
 
-// Reading leaves no trace: neither bytes nor times, not even those of access.
+// Reading changes neither bytes nor times, not even access times.
 func TestNothingChanges(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{"dir/a/link": "a", "dir/b/other": "b", "file": "f"}, []string{"empty"})
@@ -213,8 +213,8 @@ func TestNothingChanges(t *testing.T) {
 	}
 }
 
-// setTimes sets all times below root, so that a plain read would move those of
-// access, and returns the paths.
+// setTimes sets all times below root, so that a plain read would change access times, and
+// returns the paths.
 func setTimes(t *testing.T, root string, to syscall.Timespec) (paths []string) {
 	t.Helper()
 	err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
@@ -230,7 +230,7 @@ func setTimes(t *testing.T, root string, to syscall.Timespec) (paths []string) {
 	return paths
 }
 
-// No descriptor is left open, however a listing ends.
+// No descriptor remains open, however a listing ends.
 func TestDescriptors(t *testing.T) {
 	root := t.TempDir()
 	files := map[string]string{}
@@ -275,7 +275,7 @@ func TestDescriptors(t *testing.T) {
 	}
 }
 
-// descriptors says what this process has open in the temporary directories.
+// descriptors returns what this process has open in the temporary directories.
 func descriptors(t *testing.T) string {
 	t.Helper()
 	links, err := filepath.Glob("/proc/self/fd/*")

@@ -18,22 +18,22 @@ import (
 	"regfsck/backend"
 )
 
-// linux is the system for Linux. It holds a descriptor of the root, and of
-// every directory to follow, so that one call resolves a key.
+// linux is the system for Linux. It has a descriptor of the root, and of
+// every followed directory, so that one call resolves a key.
 type linux struct {
 	config
-	counts  *counters
-	anchors []anchor        // deepest first; the root is last, as ""
-	files   map[string]bool // keys to follow that are files
-	mounts  map[string]bool // keys where something is mounted
-	special []string        // sorted: all mounts, and all that is followed
-	noMount bool            // the system doesn't tell what is mounted: devices must do
-	inside  bool            // openInside works here
-	maxOpen int             // how many directories a listing keeps open
-	buffers sync.Pool
+	counts     *counters
+	anchors    []anchor        // deepest first; the root is last, as ""
+	files      map[string]bool // followed keys that are files
+	mounts     map[string]bool // keys of mounts
+	boundaries []string        // sorted: all mounts and followed keys
+	noMount    bool            // the system doesn't list its mounts: devices are compared
+	inside     bool            // openInside works here
+	maxOpen    int             // how many directories a listing keeps open
+	buffers    sync.Pool
 }
 
-// anchor is a directory from which keys are resolved.
+// anchor is an open directory from which keys are resolved.
 type anchor struct {
 	key string
 	fd  int
@@ -51,11 +51,11 @@ func newSystem(c config, counts *counters) (system, error) {
 	}
 	l.anchors = []anchor{{"", fd}}
 	if c.base != "" {
-		again, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			return nil, backend.Join(fmt.Errorf("open store %s: %w", c.given, err), l.close())
 		}
-		l.anchors = slices.Insert(l.anchors, 0, anchor{c.base, again})
+		l.anchors = slices.Insert(l.anchors, 0, anchor{c.base, copied})
 	}
 	l.inside = probeInside(fd)
 	l.readMounts()
@@ -67,7 +67,7 @@ func newSystem(c config, counts *counters) (system, error) {
 	return l, nil
 }
 
-// maxDirs leaves three quarters of the descriptors to others.
+// maxDirs returns a quarter of the process's limit of descriptors.
 func maxDirs() int {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
@@ -142,9 +142,9 @@ func notFile(errno unix.Errno) error {
 	return backend.ErrIrregular
 }
 
-// openKey opens what key names, "" being the root, through no symbolic link
-// and no mount but those to follow. The error has no Op yet; its Path is the
-// component that is in the way, where that is one.
+// openKey opens a key; "" is the root. It passes no symbolic link and no mount but
+// the followed ones. The error has no Op; its Path is the component that can't be
+// entered, if it is one.
 func (l *linux) openKey(k *kernel, key string, flags int) (int, *fs.PathError) {
 	if l.files[key] {
 		return l.openFollowed(k, key, flags)
@@ -182,7 +182,7 @@ func opened(fd int, key string, errno unix.Errno) (int, *fs.PathError) {
 	return fd, nil
 }
 
-// anchor returns the deepest directory that is held open and leads to key.
+// anchor returns the deepest open directory that contains key.
 func (l *linux) anchor(key string) anchor {
 	for _, a := range l.anchors {
 		if rest, ok := strings.CutPrefix(key, a.key); ok && (a.key == "" || rest == "" || rest[0] == '/') {
@@ -192,7 +192,7 @@ func (l *linux) anchor(key string) anchor {
 	return l.anchors[len(l.anchors)-1]
 }
 
-// openFollowed opens a file that is a link or a mount to follow.
+// openFollowed opens a file that is a followed link or mount.
 func (l *linux) openFollowed(k *kernel, key string, flags int) (int, *fs.PathError) {
 	dir, name := backend.SplitKey(key)
 	parent, pe := l.openKey(k, dir, unix.O_PATH|unix.O_DIRECTORY)
@@ -204,8 +204,8 @@ func (l *linux) openFollowed(k *kernel, key string, flags int) (int, *fs.PathErr
 	return opened(fd, key, errno)
 }
 
-// explain goes the way again that failed as a whole, to find the component
-// that is in the way. A path too long for one call is opened by it.
+// explain opens a path again, one component at a time, to find the component that
+// failed. It also opens paths that are too long for one call.
 func (l *linux) explain(k *kernel, a anchor, rest string, flags int, errno unix.Errno) (int, *fs.PathError) {
 	fd, pe := l.walk(k, a, rest, flags)
 	if pe == nil && errno == unix.EXDEV { // mounted since the store was opened
@@ -249,8 +249,8 @@ func (l *linux) walk(k *kernel, a anchor, rest string, flags int) (int, *fs.Path
 	return at, nil
 }
 
-// step opens name below the directory at, whose state is st, as a path. A link
-// comes back as such only to be refused.
+// step opens name below the directory at with O_PATH. st is the state of that directory,
+// then of name. A symbolic link is refused.
 func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int, error) {
 	device := st.Dev
 	fd, errno := k.open(at, cstring(name), unix.O_PATH|unix.O_NOFOLLOW)
@@ -275,11 +275,11 @@ func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int,
 }
 
 // plain reports whether the whole store is on one local file system that keeps as a
-// directory's link count the number of directories in it, plus two: ext2 to ext4 (where it is
-// 1 from 65,000 directories on), XFS and tmpfs. Others give 1 or 2 for every directory.
+// directory's link count the number of directories in it, plus two: ext2 to ext4 (which have
+// 1 from 65,000 directories on), XFS and tmpfs. Others have 1 or 2 for every directory.
 func (l *linux) plain() bool {
 	var st unix.Statfs_t
-	if !l.inside || l.noMount || len(l.special) > 0 || unix.Fstatfs(l.anchor("").fd, &st) != nil {
+	if !l.inside || l.noMount || len(l.boundaries) > 0 || unix.Fstatfs(l.anchor("").fd, &st) != nil {
 		return false
 	}
 	switch int64(st.Type) {
@@ -289,10 +289,10 @@ func (l *linux) plain() bool {
 	return false
 }
 
-// cstring returns s as the kernel reads it.
+// cstring returns s with a NUL at its end.
 func cstring(s string) *byte { return &append([]byte(s), 0)[0] }
 
-// readMounts learns what is mounted below the root.
+// readMounts reads which mounts are below the root.
 func (l *linux) readMounts() {
 	text, err := os.Open("/proc/self/mountinfo")
 	if err != nil {
@@ -304,19 +304,18 @@ func (l *linux) readMounts() {
 	l.setMounts(keys, err == nil)
 }
 
-// setMounts takes up where something is mounted, if that is known.
+// setMounts sets the keys of the mounts, if they are known.
 func (l *linux) setMounts(keys []string, known bool) {
 	l.noMount = !known
 	l.mounts = map[string]bool{}
 	for _, key := range keys {
 		l.mounts[key] = true
 	}
-	l.special = slices.Concat(keys, l.config.follow)
-	slices.Sort(l.special)
+	l.boundaries = slices.Concat(keys, l.config.follow)
+	slices.Sort(l.boundaries)
 }
 
-// follow takes up a key that may lead elsewhere. Directories before it in order
-// have been taken up.
+// follow adds a followed key. Followed directories above it must have been added before.
 func (l *linux) follow(key string) error {
 	var k kernel
 	dir, name := backend.SplitKey(key)
@@ -356,9 +355,9 @@ func hasBelow(sorted []string, dir string) bool {
 	return i < len(sorted) && strings.HasPrefix(sorted[i], dir+"/")
 }
 
-// mountKeys reads the text of /proc/self/mountinfo, whose fifth field is where
-// something is mounted (proc_pid_mountinfo(5)), and returns the keys of what is
-// mounted strictly below root, whose own key is base.
+// mountKeys reads the text of /proc/self/mountinfo, whose fifth field is a mount's
+// path (proc_pid_mountinfo(5)), and returns the keys of the mounts strictly below
+// root, which has the key base.
 func mountKeys(text io.Reader, root, base string) ([]string, error) {
 	var keys []string
 	lines := bufio.NewScanner(text)
@@ -375,8 +374,8 @@ func mountKeys(text io.Reader, root, base string) ([]string, error) {
 	return keys, lines.Err()
 }
 
-// unescape undoes the kernel's way of writing space, tab, newline and
-// backslash: a backslash and three octal digits.
+// unescape decodes the kernel's form of space, tab, newline and backslash: a
+// backslash and three octal digits.
 func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
@@ -397,25 +396,25 @@ func octal(s string) bool {
 	return strings.Trim(s, "01234567") == ""
 }
 
-// identity tells a directory from all others, whatever it is called.
+// identity identifies a directory under all of its names.
 type identity struct{ dev, ino uint64 }
 
-// twins are the keys under which directories are known that must not be met
-// under another one: what is seen twice is judged twice, and what isn't needed
-// under one name would be taken from the other.
-type twins map[identity][]string
+// identities has the keys of directories that must not be listed under another key. A
+// directory that is listed under two keys would be judged twice, and what isn't needed
+// under one key would be removed although it is needed under the other.
+type identities map[identity][]string
 
-// twinsOf returns those of a listing: what is followed, and all on the way to the
-// prefix. Where nothing is followed every directory has one name. Of the root
-// itself other names may stand beside the store.
-func (l *linux) twinsOf(k *kernel, prefix string) twins {
+// knownDirectories returns the identities for a listing: those of the followed directories,
+// of the prefix and of all directories above it. Without followed keys every directory has
+// one key. The root may have other names outside the store.
+func (l *linux) knownDirectories(k *kernel, prefix string) identities {
 	if len(l.config.follow) == 0 || prefix == "" {
 		return nil
 	}
-	all := twins{}
+	all := identities{}
 	add := func(key string) {
 		fd, pe := l.openKey(k, key, unix.O_PATH|unix.O_DIRECTORY)
-		if pe != nil { // who lists it will meet the error too
+		if pe != nil { // a listing of it reports the error
 			return
 		}
 		defer k.close(fd)
@@ -436,13 +435,13 @@ func (l *linux) twinsOf(k *kernel, prefix string) twins {
 	}
 }
 
-// single returns an error where what is open under a key is known under another
-// one.
-func (w *worker) single(fd int, key string) error {
-	if len(w.twins) == 0 || w.k.lookAt(fd, &w.st) != 0 {
+// checkTwice returns an error if the directory fd, opened under a key, is known under
+// another key.
+func (w *worker) checkTwice(fd int, key string) error {
+	if len(w.identities) == 0 || w.k.lookAt(fd, &w.st) != 0 {
 		return nil
 	}
-	others := w.twins[identity{w.st.Dev, w.st.Ino}]
+	others := w.identities[identity{w.st.Dev, w.st.Ino}]
 	if i := slices.IndexFunc(others, func(other string) bool { return other != key }); i >= 0 {
 		return fmt.Errorf("%w: %s", backend.ErrTwice, others[i])
 	}

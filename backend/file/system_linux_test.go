@@ -2,7 +2,7 @@
 
 package file
 
-// variants are the ways of the driver for Linux where it has to do without.
+// variants are the driver for Linux without some system calls.
 var variants = map[string]maker{
 	"without openat2":     variant(func(l *linux) { l.inside = false }),
 	"without mountinfo":   variant(func(l *linux) { l.setMounts(nil, false) }),

@@ -2,5 +2,5 @@
 
 package file
 
-// variants: there is one way only.
+// variants: there is only one.
 var variants map[string]maker

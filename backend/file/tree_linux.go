@@ -19,27 +19,26 @@ import (
 	"regfsck/backend"
 )
 
-// directory is an open directory. It stays open until the last of its children has
-// been opened.
+// directory is an open directory. It remains open until all of its children have been
+// opened.
 type directory struct {
-	fd      int
-	key     string
-	leaf    backend.Hint // expected in each child
-	own     backend.Hint // expected here by the parent
-	done    bool         // the parent has handed that over
-	special bool         // mounts, or what is to be followed, are somewhere below
-	seen    bool         // it isn't empty
-	device  uint64       // where mounts aren't known, else 0
-	refs    atomic.Int64
+	fd            int
+	key           string
+	leaf          backend.Hint // expected in each child
+	own           backend.Hint // the parent's leaf, expected in this directory
+	leafDone      bool         // own was already returned, with the parent's items
+	hasBoundaries bool         // there are mounts or followed keys below
+	seen          bool         // it isn't empty
+	device        uint64       // its device, if mounts aren't known; else 0
+	refs          atomic.Int64
 
-	mu     sync.Mutex
-	lost   []string // named here, and not found
-	rounds int      // how often they were looked for
+	mu      sync.Mutex
+	missing []string // names that were listed and not found
+	rounds  int      // how often they were rechecked
 }
 
-// enter opens the directory of a task. Nil: it could not, and that is accounted
-// for.
-func (w *worker) enter(t task) *directory {
+// openTask opens the directory of a task. If it can't, it records that and returns nil.
+func (w *worker) openTask(t task) *directory {
 	dir, _ := backend.SplitKey(t.key)
 	var fd int
 	var err error
@@ -53,7 +52,7 @@ func (w *worker) enter(t task) *directory {
 		fd, err = w.openBelow(t.parent, strings.TrimPrefix(t.key[len(t.parent.key):], "/"))
 	}
 	if err == nil {
-		if err = w.single(fd, t.key); err != nil {
+		if err = w.checkTwice(fd, t.key); err != nil {
 			w.k.close(fd)
 		}
 	}
@@ -61,15 +60,15 @@ func (w *worker) enter(t task) *directory {
 	case err == nil:
 		return w.newDirectory(fd, t)
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ESTALE):
-		w.miss(t)
+		w.missingTask(t)
 	default:
 		w.fault(dir, key, err)
 	}
 	return nil
 }
 
-// openBelow opens a directory below f, which is neither mounted nor to be followed as
-// far as is known. It is in f, or the usual one in a directory of f.
+// openBelow opens a directory below f that isn't a known mount or followed key. It is a
+// child of f, or the usual directory in a child.
 func (w *worker) openBelow(f *directory, name string) (int, error) {
 	path := w.cpath(name)
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW
@@ -95,11 +94,12 @@ func (w *worker) openBelow(f *directory, name string) (int, error) {
 	return -1, errno
 }
 
-// newDirectory takes over fd, with one reference for the caller.
+// newDirectory returns the directory with the descriptor fd, which release will close. The
+// caller has one reference.
 func (w *worker) newDirectory(fd int, t task) *directory {
 	f := &directory{
-		fd: fd, key: t.key, own: t.own, done: t.done,
-		special: hasBelow(w.special, t.key),
+		fd: fd, key: t.key, own: t.own, leafDone: t.leafDone,
+		hasBoundaries: hasBelow(w.boundaries, t.key),
 	}
 	if t.leaf != nil {
 		f.leaf = *t.leaf
@@ -107,7 +107,7 @@ func (w *worker) newDirectory(fd int, t task) *directory {
 		f.leaf = w.expect(t.key)
 	}
 	f.refs.Store(1)
-	w.held.Add(1)
+	w.openDirs.Add(1)
 	w.cost.list++
 	if w.noMount && w.k.lookAt(fd, &w.st) == 0 {
 		f.device = w.st.Dev
@@ -115,27 +115,28 @@ func (w *worker) newDirectory(fd int, t task) *directory {
 	return f
 }
 
-// release gives back one reference. With the last one, what got lost is looked
-// for again; if there is nothing (more) to look for, the directory is closed.
+// release drops one reference. With the last one the missing names are rechecked; if
+// there are none, the directory is closed.
 func (w *worker) release(f *directory) {
 	for f.refs.Add(-1) == 0 {
-		if len(f.lost) == 0 || w.stop.Load() {
+		if len(f.missing) == 0 || w.stopped.Load() {
 			w.k.close(f.fd)
-			w.held.Add(-1)
+			w.openDirs.Add(-1)
 			return
 		}
 		f.refs.Store(1)
-		w.search(f)
+		w.recheck(f)
 	}
 }
 
-// crowded tells that no more directories should be kept open for their children.
-func (w *worker) crowded() bool { return w.held.Load() > int64(w.maxOpen) }
+// crowded reports whether too many directories are open, so that no more should be kept open
+// for their children.
+func (w *worker) crowded() bool { return w.openDirs.Load() > int64(w.maxOpen) }
 
-// entry accounts for one name of f, which ends with a NUL.
+// entry adds the item, task or fault for one name in f. name ends with a NUL.
 func (w *worker) entry(f *directory, name []byte, what uint8) {
 	bare := unsafe.String(&name[0], len(name)-1)
-	if f.special && w.specialEntry(f, bare) {
+	if f.hasBoundaries && w.boundaryEntry(f, bare) {
 		return
 	}
 	if what == unix.DT_UNKNOWN {
@@ -150,7 +151,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 	case unix.DT_DIR:
 		switch {
 		case w.plain && f.leaf.Usual.File != "" && w.usual(f, bare):
-		case f.leaf.Name == "" || f.special && hasBelow(w.special, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
+		case f.leaf.Name == "" || f.hasBoundaries && hasBelow(w.boundaries, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
 			w.child(f, bare, false)
 		}
 	case unix.DT_LNK:
@@ -160,24 +161,24 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 	}
 }
 
-// child returns the key of name in f, of which it keeps no part.
+// child returns the key of name in f. It doesn't keep the memory of name.
 func (f *directory) child(name string) string { return backend.JoinKey(f.key, strings.Clone(name)) }
 
-// child leaves the directory name in f to whoever takes it from the stack.
+// child adds a task for the directory name in f.
 func (w *worker) child(f *directory, name string, done bool) {
-	t := task{key: f.child(name), own: f.leaf, done: done, rounds: f.rounds}
+	t := task{key: f.child(name), own: f.leaf, leafDone: done, rounds: f.rounds}
 	if !w.crowded() {
 		f.refs.Add(1)
 		t.parent = f
 	}
-	w.kids = append(w.kids, t)
+	w.children = append(w.children, t)
 }
 
-// file hands over a file of f. Where it is the leaf that the parent looked for
-// in vain, it came since then and is handed over as such.
+// file adds a file in f. The parent's leaf is added as such if it didn't exist yet when the
+// parent was listed.
 func (w *worker) file(f *directory, name []byte, bare string) {
 	if bare == f.own.Name {
-		if !f.done {
+		if !f.leafDone {
 			w.ownLeaf(f, name, bare)
 		}
 		return
@@ -186,42 +187,43 @@ func (w *worker) file(f *directory, name []byte, bare string) {
 		return
 	}
 	if kind(&w.st) != unix.S_IFREG {
-		f.lose(bare)
+		f.addMissing(bare)
 		return
 	}
-	w.room(f.key)
+	w.batchFor(f.key)
 	w.item(&w.st, nil, bare)
 }
 
-// examine looks at name in f, and accounts for it where it can't.
+// examine fills w.st with the state of name in f. It reports whether it could; if not, it
+// records the name as missing or as a fault.
 func (w *worker) examine(f *directory, name []byte, bare string) bool {
 	w.cost.head++
 	errno := w.k.look(f.fd, &name[0], &w.st)
 	switch {
 	case vanished(errno):
-		f.lose(bare)
+		f.addMissing(bare)
 	case errno != 0:
 		w.fault(f.key, f.child(bare), errno)
 	}
 	return errno == 0
 }
 
-// specialEntry accounts for a mount, or for what is to be followed. It reports
-// false where name is neither.
-func (w *worker) specialEntry(f *directory, name string) bool {
-	if _, ok := slices.BinarySearch(w.special, backend.JoinKey(f.key, name)); !ok {
+// boundaryEntry adds the item, task or fault for a mount or a followed key. It reports
+// whether name is one of these.
+func (w *worker) boundaryEntry(f *directory, name string) bool {
+	if _, ok := slices.BinarySearch(w.boundaries, backend.JoinKey(f.key, name)); !ok {
 		return false
 	}
 	key := f.child(name)
 	dir, base, read := f.key, []string{name}, 0
 	if name == f.own.Name {
-		if f.done {
+		if f.leafDone {
 			return true
 		}
 		parent, last := backend.SplitKey(f.key)
 		dir, base, read = parent, []string{last, "/", name}, f.own.Read
 	}
-	w.room(dir)
+	w.batchFor(dir)
 	fd, pe := w.openKey(&w.k, key, unix.O_RDONLY)
 	if pe != nil {
 		w.fault(dir, pe.Path, pe.Err)
@@ -235,33 +237,33 @@ func (w *worker) specialEntry(f *directory, name string) bool {
 	case kind(&w.st) == unix.S_IFREG:
 		w.item(&w.st, body, base...)
 	case kind(&w.st) == unix.S_IFDIR:
-		w.kids = append(w.kids, task{key: key, own: f.leaf, rounds: f.rounds})
+		w.children = append(w.children, task{key: key, own: f.leaf, rounds: f.rounds})
 	default:
 		w.fault(dir, key, backend.ErrIrregular)
 	}
 	return true
 }
 
-// ownLeaf hands over the leaf of f, whose directory had to be opened.
+// ownLeaf adds the parent's leaf in f, after f had to be opened.
 func (w *worker) ownLeaf(f *directory, name []byte, bare string) {
 	dir, base := backend.SplitKey(f.key)
-	w.room(dir)
+	w.batchFor(dir)
 	body, errno := w.first(f.fd, &name[0], f.own.Read)
 	switch {
 	case errno == 0 && kind(&w.st) == unix.S_IFREG:
 		w.item(&w.st, body, base, "/", bare)
-	case errno == 0, vanished(errno), errno == unix.ELOOP, errno == unix.ENXIO: // it has become something else
-		f.lose(bare)
+	case errno == 0, vanished(errno), errno == unix.ELOOP, errno == unix.ENXIO: // no longer a file
+		f.addMissing(bare)
 	default:
 		w.fault(f.key, f.child(bare), errno)
 	}
 }
 
-// probe hands over the leaf expected in the directory name of f. It reports false
-// where that directory must be opened, because the leaf isn't there or is no file.
+// probe adds the leaf expected in the directory name of f. It returns false if that
+// directory must be opened, because the leaf doesn't exist or isn't a file.
 func (w *worker) probe(f *directory, name string) bool {
 	path := w.cpath(name, "/", f.leaf.Name)
-	w.room(f.key)
+	w.batchFor(f.key)
 	body, errno := w.first(f.fd, path, f.leaf.Read)
 	switch errno {
 	case 0:
@@ -284,16 +286,16 @@ func (w *worker) probe(f *directory, name string) bool {
 	return true
 }
 
-// directories returns how many directories are in the directory at path below f; -1 if
-// that isn't known, or it isn't a directory.
+// directories returns the number of directories in the directory at path below f; -1 if
+// it is unknown, or path isn't a directory.
 func (w *worker) directories(f *directory, path ...string) int {
 	if !w.plain || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kind(&w.st) != unix.S_IFDIR {
 		return -1
 	}
-	return int(w.st.Nlink) - 2 // its name, its "." and the ".." of each
+	return int(w.st.Nlink) - 2 // links: its name, its ".", and ".." of each child
 }
 
-// cpath returns a path as the kernel reads it. It is valid until the next call.
+// cpath returns a path that ends with a NUL. It is valid until the next call.
 func (w *worker) cpath(parts ...string) *byte {
 	w.path = w.path[:0]
 	for _, part := range parts {
@@ -303,9 +305,9 @@ func (w *worker) cpath(parts ...string) *byte {
 	return &w.path[0]
 }
 
-// usual hands over the file that is usual in the directory name of f, and lists the usual
-// directory there. It reports false, and has handed over nothing, where there may be
-// other directories, or where the file can't be read: name must be listed then.
+// usual adds the usual file in the directory name of f, and a task for the usual directory
+// there. It returns false, and adds nothing, if there may be other directories, or if the
+// file can't be read: then name must be listed.
 func (w *worker) usual(f *directory, name string) bool {
 	u := f.leaf.Usual
 	above, _ := backend.SplitKey(u.Directory)
@@ -317,7 +319,7 @@ func (w *worker) usual(f *directory, name string) bool {
 		return false
 	}
 	key := f.child(name)
-	w.room(key)
+	w.batchFor(key)
 	body, ok := w.contentInside(f, f.leaf.Read, name, "/", u.File)
 	if !ok {
 		return false
@@ -327,20 +329,20 @@ func (w *worker) usual(f *directory, name string) bool {
 	leaf := w.expect(dir)
 	if n != 1 || !w.named(f, dir, &leaf, string(body)) {
 		w.child(f, name+"/"+u.Directory, false)
-		asked := leaf
-		w.kids[len(w.kids)-1].leaf = &asked
+		expected := leaf
+		w.children[len(w.children)-1].leaf = &expected
 	}
 	return true
 }
 
-// named hands over the expected file in the one child of dir, a directory below f, where
-// content names that child. It reports false where content doesn't.
+// named adds the expected file in the only child of dir, a directory below f, if content
+// names that child. It reports whether content does.
 func (w *worker) named(f *directory, dir string, leaf *backend.Hint, content string) bool {
 	child, ok := strings.CutPrefix(content, leaf.Content)
 	if !ok || leaf.Content == "" || leaf.Read == 0 || leaf.Siblings != backend.SiblingsOptional || !isName(child) {
 		return false
 	}
-	w.room(dir)
+	w.batchFor(dir)
 	body, ok := w.contentInside(f, leaf.Read, strings.TrimPrefix(dir[len(f.key):], "/"), "/", child, "/", leaf.Name)
 	if ok {
 		w.item(&w.st, body, child, "/", leaf.Name)
@@ -353,8 +355,8 @@ func isName(s string) bool {
 	return s != "" && s != "." && s != ".." && !strings.ContainsAny(s, "/\x00")
 }
 
-// contentInside makes w.st of the file at path below f, and reads its first bytes. It
-// reports false where there is none, where a symbolic link is in the path, and of errors.
+// contentInside fills w.st with the state of the file at path below f, and reads its first
+// bytes. It returns false if there is no file, if path has a symbolic link, and on errors.
 func (w *worker) contentInside(f *directory, read int, path ...string) ([]byte, bool) {
 	fd, errno := w.k.openInside(f.fd, w.cpath(path...), unix.O_RDONLY|unix.O_NOFOLLOW)
 	if errno != 0 {
@@ -365,7 +367,7 @@ func (w *worker) contentInside(f *directory, read int, path ...string) ([]byte, 
 	return body, errno == 0 && kind(&w.st) == unix.S_IFREG
 }
 
-// first looks at path below dir, which makes w.st, and reads its first bytes.
+// first fills w.st with the state of path below dir, and reads its first bytes.
 func (w *worker) first(dir int, path *byte, read int) ([]byte, unix.Errno) {
 	if read == 0 {
 		w.cost.head++
@@ -402,62 +404,62 @@ func (w *worker) content(fd, read int) ([]byte, unix.Errno) {
 	return body[:n], 0
 }
 
-// vanished tells that what was listed can't be found. A network filesystem
-// says ESTALE where the thing behind a name was replaced.
+// vanished reports whether an error means that a listed name no longer exists. A network
+// filesystem returns ESTALE if the file of a name was replaced.
 func vanished(errno unix.Errno) bool { return errno == unix.ENOENT || errno == unix.ESTALE }
 
-// lose notes a name of f that was listed and can't be found.
-func (f *directory) lose(name string) {
+// addMissing records a name in f that was listed and can't be found.
+func (f *directory) addMissing(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.lost = append(f.lost, strings.Clone(name))
+	f.missing = append(f.missing, strings.Clone(name))
 }
 
-// miss notes a directory that was listed and can't be found.
-func (w *worker) miss(t task) {
+// missingTask records that the directory of a task was listed and can't be found.
+func (w *worker) missingTask(t task) {
 	dir, name := backend.SplitKey(t.key)
 	if t.parent != nil && t.parent.key == dir {
-		t.parent.lose(name)
+		t.parent.addMissing(name)
 		return
 	}
 	fd, pe := w.openKey(&w.k, dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	switch {
 	case pe == nil:
-		p := &directory{fd: fd, key: dir, leaf: t.own, special: hasBelow(w.special, dir), lost: []string{name}, rounds: t.rounds}
+		p := &directory{fd: fd, key: dir, leaf: t.own, hasBoundaries: hasBelow(w.boundaries, dir), missing: []string{name}, rounds: t.rounds}
 		p.refs.Store(1)
-		w.held.Add(1)
+		w.openDirs.Add(1)
 		w.release(p)
 	case !errors.Is(pe, fs.ErrNotExist) && !errors.Is(pe, unix.ENOTDIR):
 		w.fault(dir, pe.Path, pe.Err)
 	}
 }
 
-// search looks again for what got lost in f: what the listing doesn't name any
-// more was in motion, what it names is tried again, and what it names again and
-// again is a fault. All lost names of a directory share one listing.
-func (w *worker) search(f *directory) {
-	lost := f.lost
-	f.lost = nil
+// recheck lists f again for its missing names. A name that isn't listed any more was
+// removed; one that is listed is tried again, and is a fault after maxRechecks. One
+// listing serves all missing names of a directory.
+func (w *worker) recheck(f *directory) {
+	missing := f.missing
+	f.missing = nil
 	f.rounds++
-	listed, err := w.listed(f, lost)
+	listed, err := w.listed(f, missing)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	for _, name := range lost {
+	for _, name := range missing {
 		what, ok := listed[name]
 		switch {
 		case err != nil:
 			w.fault(f.key, backend.JoinKey(f.key, name), err)
-		case ok && f.rounds > looks:
+		case ok && f.rounds > maxRechecks:
 			w.fault(f.key, backend.JoinKey(f.key, name), backend.ErrListed)
 		case ok:
 			w.entry(f, append([]byte(name), 0), what)
 		}
 	}
-	w.pushKids()
+	w.pushChildren()
 }
 
-// listed lists f anew and returns the types of those names that are there.
+// listed lists f again and returns the types of those names that exist.
 func (w *worker) listed(f *directory, names []string) (map[string]uint8, error) {
 	wanted := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -485,16 +487,16 @@ func (w *worker) listed(f *directory, names []string) (map[string]uint8, error) 
 	}
 }
 
-// entries goes through what getdents64 writes: inode and offset (8 bytes each),
-// the length of the entry (2), its type (1), and the name with its NUL. The
-// directory itself and its parent are left out.
+// entries returns the names, with their NUL, and types that getdents64 wrote. An entry is
+// inode and offset (8 bytes each), its length (2), type (1), and name. The names of the
+// directory itself and of its parent are left out.
 func entries(buf []byte) iter.Seq2[[]byte, uint8] {
 	return func(yield func([]byte, uint8) bool) {
 		for len(buf) > 0 {
 			size := binary.NativeEndian.Uint16(buf[16:])
 			name := buf[19:size]
 			name = name[:bytes.IndexByte(name, 0)+1]
-			if !dots(name) && !yield(name, buf[18]) {
+			if !isDot(name) && !yield(name, buf[18]) {
 				return
 			}
 			buf = buf[size:]
@@ -502,7 +504,7 @@ func entries(buf []byte) iter.Seq2[[]byte, uint8] {
 	}
 }
 
-// dots tells the names of a directory itself and of its parent, with their NUL.
-func dots(name []byte) bool {
+// isDot reports whether name, with its NUL, is "." or "..".
+func isDot(name []byte) bool {
 	return name[0] == '.' && (len(name) == 2 || len(name) == 3 && name[1] == '.')
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // ErrLost: the file neither exists nor is kept.
-var ErrLost = fmt.Errorf("is neither kept nor in its place: %w", fs.ErrNotExist)
+var ErrLost = fmt.Errorf("is neither kept nor in the store: %w", fs.ErrNotExist)
 
 // Token is the content of a receipt's Undo: the version to restore.
 type Token struct {
@@ -157,7 +157,7 @@ func (h History) Kept(run backend.Run, since Since, undos []string) (versions, m
 }
 
 // ErrKept: the change would give up a version that the run keeps.
-var ErrKept = errors.New("was written over since this run began, and what stood there then is kept; what stands there now is left")
+var ErrKept = errors.New("was replaced since this run began, which keeps the earlier file; what is there now is not changed")
 
 // Current returns the current version; nil if the key doesn't exist. If a run with Keep set
 // has replaced it the error is ErrKept.

@@ -19,8 +19,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// gathered opens a new store that a run has locked, with what syncs its filesystem.
-func gathered(t *testing.T, sync func(root string, n int64) error) (root string, w *Store, run backend.Run) {
+// lockedStore returns a new store that a run has locked, with a function that syncs its
+// filesystem.
+func lockedStore(t *testing.T, sync func(root string, n int64) error) (root string, w *Store, run backend.Run) {
 	t.Helper()
 	root = filepath.Join(t.TempDir(), "root")
 	fill(t, root, map[string]string{"blobs/sha256/00/data": "stands"}, nil)
@@ -36,7 +37,7 @@ func gathered(t *testing.T, sync func(root string, n int64) error) (root string,
 		}
 	})
 	var calls atomic.Int64
-	w.held.Load().gathering = &gathering{sync: func() error { return sync(root, calls.Add(1)) }}
+	w.held.Load().syncGroup = &syncGroup{sync: func() error { return sync(root, calls.Add(1)) }}
 	return root, w, run
 }
 
@@ -58,12 +59,12 @@ func copyMany(t *testing.T, w *Store, run backend.Run, n int) (keys, bodies []st
 	return keys, bodies, receipts
 }
 
-// What is written together takes its name after one sync, and is told as done after
-// another: never before.
+// Files that are written together get their names after one sync, and are reported as
+// written after another one, never before.
 func TestFilesAreSyncedTogether(t *testing.T) {
 	const n = 60
 	var syncs, atOnce atomic.Int64
-	_, w, run := gathered(t, func(root string, _ int64) error {
+	_, w, run := lockedStore(t, func(root string, _ int64) error {
 		syncs.Add(1)
 		if atOnce.Add(1) > 1 {
 			t.Error("two syncs at once")
@@ -84,16 +85,16 @@ func TestFilesAreSyncedTogether(t *testing.T) {
 	}
 }
 
-// Bytes that could not be written to the disk take no name, and nothing is left of them.
-func TestBytesThatAreNotSyncedTakeNoName(t *testing.T) {
-	root, w, run := gathered(t, func(string, int64) error { return syscall.EIO })
+// A file whose bytes could not be synced gets no name, and nothing of it remains.
+func TestAFileThatIsNotSyncedGetsNoName(t *testing.T) {
+	root, w, run := lockedStore(t, func(string, int64) error { return syscall.EIO })
 	keys, _, receipts := copyMany(t, w, run, 20)
 	for i, r := range receipts {
 		if !errors.Is(r.Err, syscall.EIO) {
 			t.Errorf("%s: %v, want an error of the disk", r.Key, r.Err)
 		}
 		if _, err := os.Lstat(filepath.Join(root, filepath.FromSlash(keys[i]))); !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("%s stands: %v", keys[i], err)
+			t.Errorf("%s exists: %v", keys[i], err)
 		}
 	}
 	temps, err := filepath.Glob(filepath.Join(root, ".regfsck", "runs", run.ID, tempPrefix+"*"))
@@ -102,9 +103,9 @@ func TestBytesThatAreNotSyncedTakeNoName(t *testing.T) {
 	}
 }
 
-// A name that may not last is no success, whichever sync fails.
-func TestNamesThatAreNotSyncedAreNoSuccess(t *testing.T) {
-	_, w, run := gathered(t, func(_ string, n int64) error {
+// A file whose name could not be synced is an error, whichever sync fails.
+func TestANameThatIsNotSyncedIsAnError(t *testing.T) {
+	_, w, run := lockedStore(t, func(_ string, n int64) error {
 		if n > 1 {
 			return syscall.EIO
 		}
@@ -116,12 +117,12 @@ func TestNamesThatAreNotSyncedAreNoSuccess(t *testing.T) {
 	}
 }
 
-// The system tells of bytes that it could not write once, by the sync that met them. One
-// that wrote its own while that sync was on its way, and waits for the next one, may be
-// whose they are: it is told, too. Who comes after that is not.
-func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
+// Only one sync reports that bytes could not be written. They may be those of a writer that
+// wrote during this sync and waits for the next one, so it gets the error too. Writers that
+// enter later don't.
+func TestAFailedSyncIsReportedToAllWriters(t *testing.T) {
 	begun, end := make(chan bool), make(chan bool)
-	_, w, run := gathered(t, func(_ string, n int64) error {
+	_, w, run := lockedStore(t, func(_ string, n int64) error {
 		if n > 1 {
 			return nil
 		}
@@ -129,7 +130,7 @@ func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
 		<-end
 		return syscall.EIO
 	})
-	g := w.held.Load().gathering
+	g := w.held.Load().syncGroup
 	copied := func(body string) error {
 		d, _ := layout.ParseAnyDigest(layout.Sum([]byte(body)).String())
 		c := backend.Content{Bytes: strings.NewReader(body), Size: int64(len(body)), Proof: d}
@@ -155,11 +156,11 @@ func TestASyncThatFailsIsToldToAllWhoHadWritten(t *testing.T) {
 	}
 }
 
-// A writer that takes long, as one whose source hangs, doesn't hold up the others.
-func TestNobodyWaitsForASlowWriter(t *testing.T) {
-	_, w, run := gathered(t, func(string, int64) error { return nil })
-	g := w.held.Load().gathering
-	g.enter() // and never waits
+// A slow writer, for example one whose source hangs, doesn't delay the others.
+func TestNoWriterWaitsForASlowOne(t *testing.T) {
+	_, w, run := lockedStore(t, func(string, int64) error { return nil })
+	g := w.held.Load().syncGroup
+	g.enter() // this writer never waits
 	defer g.leave()
 	_, _, receipts := copyMany(t, w, run, 5)
 	for _, r := range receipts {
@@ -169,7 +170,7 @@ func TestNobodyWaitsForASlowWriter(t *testing.T) {
 	}
 }
 
-// Where few files may be open at once, fewer are written at once, and none fails.
+// With a low limit of open files fewer are written at once, and none fails.
 func TestWritesWithFewDescriptors(t *testing.T) {
 	const n = 300
 	if os.Getenv(childRoot) == "" {
@@ -184,7 +185,7 @@ func TestWritesWithFewDescriptors(t *testing.T) {
 		}
 		return
 	}
-	_, w, run := gathered(t, func(string, int64) error { return nil })
+	_, w, run := lockedStore(t, func(string, int64) error { return nil })
 	_, _, receipts := copyMany(t, w, run, n)
 	for _, r := range receipts {
 		if r.Err != nil {
