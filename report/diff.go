@@ -3,175 +3,119 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"iter"
-	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"regfsck/backend/words"
-	"regfsck/graph/check"
 	"regfsck/graph/finding"
-	"regfsck/graph/plan"
+	"regfsck/report/changes"
 	"regfsck/report/view"
-	"regfsck/walker/layout"
 )
 
-// The signs of a diff's lines.
-const (
-	Removed   = "-"
-	Written   = "+"
-	Undecided = "!"
-)
+var signStyles = map[string]view.Style{changes.Removed: view.Red, changes.Written: view.Green, changes.Undecided: view.Yellow}
 
-var signStyles = map[string]view.Style{Removed: view.Red, Written: view.Green, Undecided: view.Yellow}
-
-// Change is a line of a diff.
-type Change struct {
-	Sign, repository, Name, Reason string
-	Kind                           finding.Kind
-	Bytes                          int64
-	blob, ownDirectory             bool
-	thing                          string       // the object that it is a part of, "" if it is whole
-	cure                           finding.Cure // if it needs a decision
+// byName writes repairs, removals and decisions by name.
+func (t *planText) byName() {
+	t.named("REPAIRS", changes.Written, t.p.repairs())
+	t.named("REMOVALS", changes.Removed, t.p.removals())
+	t.decisions()
 }
 
-// isOwnDirectory reports whether a step removes one of a repository's own directories.
-func isOwnDirectory(s *plan.Step) bool {
-	return s.Kind == plan.Directory && s.Finding.TakesRepository()
+func (t *planText) named(title, sign string, all []changes.Named) {
+	if len(all) == 0 {
+		return
+	}
+	t.Section(view.Bold, title)
+	width := 10
+	for _, n := range all {
+		if w := utf8.RuneCountInString(words.Clean(n.Name)); w <= maxName {
+			width = max(width, w)
+		}
+	}
+	t.BareTable(1, view.Column{Width: width + 2}, view.Column{Name: "what", Gap: 2})
+	for _, n := range all[:t.First(len(all))] {
+		t.Row(t.Paint(signStyles[sign], sign+" ")+words.Clean(n.Name), n.What)
+		if n.Why != "" {
+			t.Prose(3, t.cropped(words.Clean(n.Why)))
+		}
+	}
+	t.More(1, len(all), "")
 }
 
-// Decisions returns the findings whose cure needs a request, in order; none for a removal.
-func (p *Plan) Decisions() iter.Seq[finding.Finding] {
-	return func(yield func(finding.Finding) bool) {
-		if p.Policy.Removal != nil {
-			return
-		}
-		for f := range p.Result.Findings {
-			if f.Cure.Asks() && !f.InGrace && !p.Policy.Cures(f.Kind) && !p.Policy.Skips(f.Kind) && !yield(f) {
-				return
-			}
-		}
-	}
-}
+// maxSubjects is the most objects listed for one decision.
+const maxSubjects = 3
 
-// Changes returns the lines of the diff: repositories by name, then what is of no repository,
-// then blobs; in each, changes in order of execution, then what needs a decision.
-func (p *Plan) Changes() []Change {
-	var all []Change
-	for i := range p.Plan.Steps {
-		s := &p.Plan.Steps[i]
-		c := Change{
-			Sign: Removed, repository: s.Repository, Name: nameOf(s.Repository, s.Key), Reason: s.Reason, Kind: s.Finding, Bytes: s.Bytes,
-			blob: s.Kind == plan.Blob || s.Kind == plan.RebuiltBlob || s.Kind == plan.HealedBlob, ownDirectory: isOwnDirectory(s),
-		}
-		if thing := s.Object(); thing != s.FullKey() {
-			c.thing = thing
-		}
-		switch s.Op {
-		case plan.Write:
-			c.Sign = Written
-			switch {
-			case s.Kind == plan.HealedBlob:
-				c.Reason = strings.TrimPrefix(c.Reason+", from "+s.From, ", ")
-			case c.blob:
-				c.Bytes = int64(len(s.Body))
-			}
-		case plan.Abort: // without the digest: a blob at the same key is kept
-			c.Name = pathOf(s.Repository, s.Key)
-		}
-		if last := len(all) - 1; last >= 0 && isOwnDirectory(s) && all[last].ownDirectory && all[last].repository == c.repository {
-			all[last].Name += " " + c.Name // the directories of a repository are one line
-			continue
-		}
-		all = append(all, c)
+// decisions writes what needs a decision, by kind of finding.
+func (t *planText) decisions() {
+	type kind struct {
+		id    finding.Kind
+		cure  finding.Cure
+		count int
+		names []string
 	}
-	for f := range p.Decisions() {
-		all = append(all, Change{
-			Sign: Undecided, repository: f.Repository, Name: nameOf(f.Repository, f.Path), Reason: f.Detail, Kind: f.Kind, Bytes: f.Bytes,
-			blob: f.Repository == "", cure: f.Cure,
-		})
+	var kinds []kind
+	for f := range t.p.Decisions() {
+		if last := len(kinds) - 1; last < 0 || kinds[last].id != f.Kind {
+			kinds = append(kinds, kind{id: f.Kind, cure: f.Cure})
+		}
+		k := &kinds[len(kinds)-1]
+		if k.count++; k.count <= maxSubjects {
+			k.names = append(k.names, cmp.Or(Impact(f), t.cropped(words.Clean(f.Path))))
+		}
 	}
-	slices.SortStableFunc(all, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(place(&a), place(&b)), cmp.Compare(a.repository, b.repository))
-	})
-	return all
-}
-
-// place returns the rank of a change's part of the diff.
-func place(c *Change) int {
-	switch {
-	case c.blob:
-		return 2
-	case c.repository == "":
-		return 1
+	if len(kinds) == 0 {
+		return
 	}
-	return 0
+	t.Heading(view.Bold, "DECISIONS")
+	for _, k := range kinds {
+		t.Lead(1, t.Paint(view.Yellow, "! "+k.id.String()), "  ", words.Number(k.count), "  ", k.id.Explanation().Brief)
+		t.Prose(3, t.cureOf(k.id, k.cure))
+		for _, name := range k.names {
+			t.Line(3, t.Paint(view.Bold, name))
+		}
+		if n := k.count - len(k.names); n > 0 {
+			t.Line(3, t.Paint(view.Dim, "… and "+words.Number(n)+" more:  "+t.command("--verbose")))
+		}
+	}
 }
 
 // diff writes the lines of the diff.
 func (t *planText) diff() {
-	groups := GroupsOf(t.all)
+	groups := changes.Groups(t.all)
 	repositories := 0
 	for i, g := range groups {
-		if place(&g[0]) > 0 || t.Shown(i) {
+		if changes.Part(&g[0]) > 0 || t.Shown(i) {
 			t.changesOf(g)
 		}
-		if place(&g[0]) == 0 {
+		if changes.Part(&g[0]) == 0 {
 			repositories++
 		}
-		if last := i+1 == len(groups) || place(&groups[i+1][0]) > 0; last && !t.Shown(repositories-1) && place(&g[0]) == 0 {
+		if last := i+1 == len(groups) || changes.Part(&groups[i+1][0]) > 0; last && !t.Shown(repositories-1) && changes.Part(&g[0]) == 0 {
 			t.Gap()
 			t.More(0, repositories, " repositories")
 		}
 	}
 }
 
-// GroupsOf splits sorted changes by part.
-func GroupsOf(all []Change) (groups [][]Change) {
-	for len(all) > 0 {
-		n := slices.IndexFunc(all, func(c Change) bool {
-			return place(&c) != place(&all[0]) || !c.blob && c.repository != all[0].repository
-		})
-		if n < 0 {
-			n = len(all)
-		}
-		groups, all = append(groups, all[:n]), all[n:]
-	}
-	return groups
-}
-
-// PartTitle returns the title of a change's part.
-func PartTitle(c *Change) string {
-	switch place(c) {
-	case 1:
-		return "outside of repositories"
-	case 2:
-		return "blobs"
-	}
-	return words.Clean(c.repository)
-}
-
 // changesOf writes the lines of one part.
-func (t *planText) changesOf(all []Change) {
-	t.Heading(view.Bold, PartTitle(&all[0]))
+func (t *planText) changesOf(all []changes.Change) {
+	t.Heading(view.Bold, changes.Title(&all[0]))
 	for i := range all[:t.First(len(all))] {
 		t.change(&all[i])
 	}
 	t.More(1, len(all), "")
 }
 
-// linkSize is the size of a link, which isn't shown.
-const linkSize = 71
-
-func (t *planText) change(c *Change) {
+func (t *planText) change(c *changes.Change) {
 	name := t.cropped(words.Clean(c.Name))
 	switch {
-	case c.blob:
+	case c.Blob:
 		name += fmt.Sprintf("%11s", words.Size(c.Bytes))
-	case c.Bytes > linkSize:
+	case c.Bytes > changes.LinkSize:
 		name += "  " + words.Size(c.Bytes)
 	}
 	tail := "  " + c.Kind.String()
-	if c.Sign == Undecided {
+	if c.Sign == changes.Undecided {
 		tail += "  --also " + c.Kind.String()
 	}
 	t.Line(1, t.Paint(signStyles[c.Sign], c.Sign+" "), name, t.Paint(view.Dim, tail))
@@ -180,70 +124,12 @@ func (t *planText) change(c *Change) {
 	}
 }
 
-// nameOf returns a path relative to its repository; for a blob, the digest.
-func nameOf(repository, path string) string {
-	if key, err := layout.Parse(path); err == nil && key.Kind == layout.Blob {
-		return key.Algorithm + ":" + key.Hex
-	}
-	return pathOf(repository, path)
-}
-
-// pathOf returns a path relative to its repository, else to the root.
-func pathOf(repository, path string) string {
-	if repository != "" {
-		return strings.TrimPrefix(path, layout.RepositoryKey(repository)+"/")
-	}
-	return strings.TrimPrefix(path, layout.Root+"/")
-}
-
-// sum is the number of changes with one sign and kind of finding.
-type sum struct {
-	sign  string
-	id    finding.Kind
-	cure  finding.Cure // if it needs a decision
-	count int
-	bytes int64
-}
-
-// sumsOf counts the objects of the diff by sign and kind, in the order of kinds; those that
-// need a decision are last.
-func sumsOf(all []Change) iter.Seq[sum] {
-	counts := map[string]map[finding.Kind]*sum{Removed: {}, Written: {}, Undecided: {}}
-	type part struct {
-		kind  finding.Kind
-		thing string
-	}
-	parted := map[part]bool{}
-	for _, c := range all {
-		s := counts[c.Sign][c.Kind]
-		if s == nil {
-			s = &sum{}
-			counts[c.Sign][c.Kind] = s
-		}
-		if of := (part{c.Kind, c.thing}); c.thing == "" || !parted[of] {
-			s.count++
-			parted[of] = c.thing != ""
-		}
-		s.cure = c.cure
-		s.bytes += c.Bytes
-	}
-	return func(yield func(sum) bool) {
-		for _, sign := range []string{Written, Removed, Undecided} {
-			for id := range finding.All {
-				if s := counts[sign][id]; s != nil && !yield(sum{sign, id, s.cure, s.count, s.bytes}) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // sums writes the reason of changes, once for each kind. What needs a decision is left out if
 // DECISIONS lists it.
 func (t *planText) sums(decisions bool) {
 	first := true
-	for s := range sumsOf(t.all) {
-		if s.sign == Undecided && !decisions {
+	for s := range changes.Sums(t.all) {
+		if s.Sign == changes.Undecided && !decisions {
 			continue
 		}
 		if first {
@@ -252,13 +138,13 @@ func (t *planText) sums(decisions bool) {
 			first = false
 		}
 		ask := ""
-		if s.sign == Undecided {
-			ask = "  needs your decision: --also " + s.id.String()
+		if s.Sign == changes.Undecided {
+			ask = "  needs your decision: --also " + s.Kind.String()
 		}
-		t.Row(t.Paint(signStyles[s.sign], s.sign+" "+s.id.String()), words.Number(s.count), some(s.bytes), ask)
-		t.Prose(3, s.id.Explanation().Brief)
-		if s.sign == Undecided {
-			t.Prose(3, t.cureOf(s.id, s.cure))
+		t.Row(t.Paint(signStyles[s.Sign], s.Sign+" "+s.Kind.String()), words.Number(s.Count), some(s.Bytes), ask)
+		t.Prose(3, s.Kind.Explanation().Brief)
+		if s.Sign == changes.Undecided {
+			t.Prose(3, t.cureOf(s.Kind, s.Cure))
 		}
 	}
 	t.inGrace()
@@ -305,7 +191,7 @@ func (t *planText) lost() {
 		return
 	}
 	t.Prose(1, what+". These can't be restored:")
-	gone := lostForGood(t.Result)
+	gone := changes.LostForGood(t.Result)
 	for _, f := range gone[:t.First(len(gone))] {
 		t.Line(2, words.Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
 		t.Prose(3, words.Clean(f.Detail))
@@ -316,7 +202,7 @@ func (t *planText) lost() {
 // notCopied lists the requested tags of sources that can't be copied.
 func (t *planText) notCopied() {
 	var all []finding.Finding
-	for f := range notReturning(t.Result) {
+	for f := range changes.NotReturning(t.Result) {
 		all = append(all, f)
 	}
 	if len(all) == 0 {
@@ -328,28 +214,6 @@ func (t *planText) notCopied() {
 		t.Prose(3, Short(words.Clean(f.Detail)))
 	}
 	t.More(2, len(all), "")
-}
-
-// notReturning yields the requested tags and untagged manifests of sources that can't be
-// copied.
-func notReturning(r *check.Result) iter.Seq[finding.Finding] {
-	return func(yield func(finding.Finding) bool) {
-		for f := range r.Findings {
-			if f.Kind == finding.TagFromSource && f.Cure == finding.CureNone && !yield(f) {
-				return
-			}
-		}
-	}
-}
-
-// lostForGood returns the lost images that were to be restored and can't be.
-func lostForGood(r *check.Result) (all []finding.Finding) {
-	for f := range r.Findings {
-		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
-			all = append(all, f)
-		}
-	}
-	return all
 }
 
 // incurable writes how much can't be repaired.

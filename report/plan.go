@@ -11,6 +11,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/gc"
 	"regfsck/graph/plan"
+	"regfsck/report/changes"
 	"regfsck/report/document"
 	"regfsck/report/view"
 )
@@ -49,7 +50,7 @@ type Plan struct {
 type savedPlan struct {
 	going             plan.Totals
 	shares            []apply.Share
-	repairs, removals []named
+	repairs, removals []changes.Named
 }
 
 // View returns the plan: repairs, removals and decisions by name, or by key if requested; the
@@ -96,7 +97,7 @@ func (p *Plan) Short(o view.Options) view.View {
 type planText struct {
 	*text
 	p   *Plan
-	all []Change
+	all []changes.Change
 }
 
 // text returns the view that say writes.
@@ -325,8 +326,8 @@ type planFields struct {
 	Noun        string                             `json:"kind_of_store,omitempty"`
 	Plans       planPolicyFields                   `json:"policy"`
 	File        string                             `json:"file,omitempty"` // of apply
-	Repairs     []named                            `json:"repairs"`        // by tag and repository
-	Removals    []named                            `json:"removals"`       // likewise, largest first
+	Repairs     []changes.Named                    `json:"repairs"`        // by tag and repository
+	Removals    []changes.Named                    `json:"removals"`       // likewise, largest first
 	Shares      []apply.Share                      `json:"shares,omitempty"`
 	Healing     *healingFields                     `json:"healing,omitempty"` // if sources were asked
 	Going       plan.Totals                        `json:"going"`
@@ -373,7 +374,7 @@ func (p *Plan) Fields() any {
 	}
 	d.Again.Apply = p.Apply
 	if p.Policy.Cures(finding.TagFromSource) {
-		d.Away = document.Map(notReturning(p.Result), awayOf)
+		d.Away = document.Map(changes.NotReturning(p.Result), awayOf)
 	}
 	if p.Retention != nil {
 		d.Tags = document.Each(p.Retention, retainedOf)
@@ -403,6 +404,33 @@ func kindNames(set *[finding.NumKinds]bool) []string {
 	return all
 }
 
+// listed returns the plan for a list of its changes.
+func (p *Plan) listed() *changes.Of {
+	return &changes.Of{Result: p.Result, Policy: p.Policy, Plan: p.Plan, Retention: p.Retention != nil}
+}
+
+// Changes returns the lines of the diff: see changes.Of.
+func (p *Plan) Changes() []changes.Change { return p.listed().Changes() }
+
+// Decisions returns the findings whose cure needs a request: see changes.Of.
+func (p *Plan) Decisions() iter.Seq[finding.Finding] { return p.listed().Decisions() }
+
+// repairs returns what the plan repairs, by name.
+func (p *Plan) repairs() []changes.Named {
+	if p.saved != nil {
+		return p.saved.repairs
+	}
+	return p.listed().Repairs()
+}
+
+// removals returns what it removes, by name.
+func (p *Plan) removals() []changes.Named {
+	if p.saved != nil {
+		return p.saved.removals
+	}
+	return p.listed().Removals()
+}
+
 // removed returns the totals of what the plan removes.
 func (p *Plan) removed() plan.Totals {
 	if p.saved != nil {
@@ -420,7 +448,7 @@ func (p *Plan) shares() []apply.Share {
 }
 
 func (p *Plan) sumFields() iter.Seq[sumFields] {
-	return document.Map(sumsOf(p.Changes()), func(s sum) sumFields { return sumFields{s.sign, s.id.String(), s.count, s.bytes} })
+	return document.Map(changes.Sums(p.Changes()), func(s changes.Sum) sumFields { return sumFields{s.Sign, s.Kind.String(), s.Count, s.Bytes} })
 }
 
 // sumFields counts the lines of the diff: "+" is written, "-" is removed, "!" needs a
@@ -461,7 +489,7 @@ func awayOf(f finding.Finding) awayFields {
 
 func lostOf(r *check.Result) lostFields {
 	lost := lostFields{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []leftLostFields{}}
-	for _, f := range lostForGood(r) {
+	for _, f := range changes.LostForGood(r) {
 		lost.Left = append(lost.Left, leftLostFields{f.Digest, f.Repository, f.Detail})
 	}
 	return lost

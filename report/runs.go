@@ -13,6 +13,7 @@ import (
 	"regfsck/graph/finding"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/report/changes"
 	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
@@ -257,8 +258,8 @@ type pastRunFields struct {
 	Whole    bool                           `json:"plan_known"`           // otherwise steps that were not begun are missing
 	Totals   apply.Tally                    `json:"totals"`
 	Counts   iter.Seq2[string, apply.Tally] `json:"counts"`
-	Repairs  []named                        `json:"repairs"`
-	Removals []named                        `json:"removals"`
+	Repairs  []changes.Named                `json:"repairs"`
+	Removals []changes.Named                `json:"removals"`
 	Steps    iter.Seq[*plan.Step]           `json:"steps"` // that were carried out
 	NotDone  iter.Seq[notDoneFields]        `json:"left"`
 	Exit     exitFields                     `json:"exit"`

@@ -23,6 +23,7 @@ import (
 	"regfsck/graph/plan"
 	"regfsck/graph/usage"
 	"regfsck/report/accept"
+	"regfsck/report/changes"
 	"regfsck/report/document"
 	"regfsck/report/exitcode"
 	"regfsck/report/view"
@@ -359,7 +360,7 @@ func (d *planFields) saved() (Document, error) {
 	if d.Again != nil {
 		p.Apply = d.Again.Apply
 	}
-	for _, all := range [][]named{d.Repairs, d.Removals} {
+	for _, all := range [][]changes.Named{d.Repairs, d.Removals} {
 		for i := range all {
 			all[i].What = own(all[i].What)
 		}
@@ -633,8 +634,8 @@ type savedPlanFields struct {
 	Plan     string               `json:"plan"`
 	Going    plan.Totals          `json:"going"`
 	Sums     iter.Seq[sumFields]  `json:"sums"`
-	Repairs  []named              `json:"repairs"`
-	Removals []named              `json:"removals"`
+	Repairs  []changes.Named      `json:"repairs"`
+	Removals []changes.Named      `json:"removals"`
 	Steps    iter.Seq[*plan.Step] `json:"steps"`
 	Exit     exitFields           `json:"exit"`
 }

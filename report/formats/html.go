@@ -16,6 +16,7 @@ import (
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
 	"regfsck/report"
+	"regfsck/report/changes"
 	"regfsck/report/document"
 	"regfsck/report/view"
 )
@@ -302,11 +303,11 @@ type htmlPart struct {
 
 type htmlLine struct{ Class, Sign, Name, Size, Finding, Reason string }
 
-var signClasses = map[string]string{report.Removed: "gone", report.Written: "add", report.Undecided: "ask"}
+var signClasses = map[string]string{changes.Removed: "gone", changes.Written: "add", changes.Undecided: "ask"}
 
 // plan sets the changes of a plan.
 func (p *htmlReport) plan(d *report.Plan) {
-	groups := report.GroupsOf(d.Changes())
+	groups := changes.Groups(d.Changes())
 	for i, g := range groups {
 		if i == htmlParts {
 			p.Diff = append(p.Diff, htmlPart{Title: "… and " + words.Number(len(groups)-i) + " more repositories", Sum: "see the table of steps"})
@@ -322,13 +323,13 @@ func (p *htmlReport) plan(d *report.Plan) {
 	}
 }
 
-func partOf(g []report.Change, open bool) htmlPart {
-	part := htmlPart{Title: report.PartTitle(&g[0]), Open: open}
+func partOf(g []changes.Change, open bool) htmlPart {
+	part := htmlPart{Title: changes.Title(&g[0]), Open: open}
 	bytes, count := int64(0), map[string]int{}
 	for i := range g {
 		c := &g[i]
 		count[c.Sign]++
-		if c.Sign == report.Removed {
+		if c.Sign == changes.Removed {
 			bytes += c.Bytes
 		}
 		if i < htmlPartLines {
@@ -336,12 +337,12 @@ func partOf(g []report.Change, open bool) htmlPart {
 			if c.Bytes > 0 {
 				size = words.Size(c.Bytes)
 			}
-			part.Lines = append(part.Lines, htmlLine{signClasses[c.Sign], strings.Replace(c.Sign, report.Removed, "−", 1), words.Clean(c.Name), size, c.Kind.String(), words.Clean(c.Reason)})
+			part.Lines = append(part.Lines, htmlLine{signClasses[c.Sign], strings.Replace(c.Sign, changes.Removed, "−", 1), words.Clean(c.Name), size, c.Kind.String(), words.Clean(c.Reason)})
 		}
 	}
-	for _, sign := range []string{report.Written, report.Removed, report.Undecided} {
+	for _, sign := range []string{changes.Written, changes.Removed, changes.Undecided} {
 		if n := count[sign]; n > 0 {
-			part.Sum += " " + strings.Replace(sign, report.Removed, "−", 1) + words.Number(n)
+			part.Sum += " " + strings.Replace(sign, changes.Removed, "−", 1) + words.Number(n)
 		}
 	}
 	if bytes > 0 {

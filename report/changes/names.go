@@ -1,20 +1,18 @@
-package report
+package changes
 
 import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/graph/plan"
-	"regfsck/report/view"
 )
 
-// named is a change of a plan, by the name of a tag or repository.
-type named struct {
+// Named is a change of a plan, by the name of a tag or repository.
+type Named struct {
 	Name  string `json:"name"`
 	What  string `json:"what"`
 	Why   string `json:"why,omitempty"` // a clause, "" for none
@@ -88,7 +86,7 @@ func (h *holder) what() string {
 			holds = " only they hold"
 		}
 	}
-	if n := h.bytes + h.links; n > linkSize*int64(h.tags+h.manifests) {
+	if n := h.bytes + h.links; n > LinkSize*int64(h.tags+h.manifests) {
 		parts = append(parts, words.Size(n)+holds)
 	}
 	return strings.Join(parts, ", ")
@@ -97,7 +95,7 @@ func (h *holder) what() string {
 // holders groups the removals of a plan by tag and repository; blobs are the bytes of removed
 // blobs by digest, others counts the rest.
 type holders struct {
-	p       *Plan
+	p       *Of
 	all     []*holder
 	at      map[string]*holder
 	first   map[string]*holder // by repository and digest: the first with a tag on it
@@ -105,13 +103,13 @@ type holders struct {
 	loose   []*plan.Step
 	blobs   map[string]int64
 	removed map[string]bool // the digests of all removed blobs
-	bad     named           // corrupt blobs that are moved away
+	bad     Named           // corrupt blobs that are moved away
 	others  map[finding.Kind]int
 }
 
-func (p *Plan) holders() *holders {
+func (p *Of) holders() *holders {
 	h := &holders{p: p, at: map[string]*holder{}, first: map[string]*holder{}, blobs: map[string]int64{}, removed: map[string]bool{}, others: map[finding.Kind]int{}}
-	h.apart = p.Retention == nil && p.Plan.Totals().Tags <= maxApart
+	h.apart = !p.Retention && p.Plan.Totals().Tags <= maxApart
 	alone := p.tagsByRepository()
 	corrupt := 0
 	for i := range p.Plan.Steps {
@@ -267,7 +265,7 @@ func (h *holders) claim() {
 }
 
 // tagsByRepository counts the removed tags.
-func (p *Plan) tagsByRepository() map[string]int {
+func (p *Of) tagsByRepository() map[string]int {
 	n := map[string]int{}
 	for i := range p.Plan.Steps {
 		if s := &p.Plan.Steps[i]; s.Op != plan.Write && s.Kind.IsTag() {
@@ -333,16 +331,13 @@ func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
 	return "tag; its image is kept"
 }
 
-// removals returns what a plan removes by name, largest first, then the rest.
-func (p *Plan) removals() []named {
-	if p.saved != nil {
-		return p.saved.removals
-	}
+// Removals returns what the plan removes by name, largest first, then the rest.
+func (p *Of) Removals() []Named {
 	h := p.holders()
-	var all []named
+	var all []Named
 	for _, o := range h.all {
-		n := named{Name: o.name(), What: o.what(), Bytes: o.bytes + o.links}
-		if p.Policy.Removal != nil && p.Retention == nil {
+		n := Named{Name: o.name(), What: o.what(), Bytes: o.bytes + o.links}
+		if p.Policy.Removal != nil && !p.Retention {
 			n.Why = o.why
 		}
 		all = append(all, n)
@@ -352,9 +347,9 @@ func (p *Plan) removals() []named {
 		bytes += n
 	}
 	if n := len(h.blobs); n > 0 {
-		all = append(all, named{Name: noRepository, What: words.Number(n) + " unused, " + words.Size(bytes), Bytes: bytes})
+		all = append(all, Named{Name: noRepository, What: words.Number(n) + " unused, " + words.Size(bytes), Bytes: bytes})
 	}
-	slices.SortStableFunc(all, func(a, b named) int {
+	slices.SortStableFunc(all, func(a, b Named) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Name, b.Name))
 	})
 	if h.bad.Name != "" {
@@ -368,7 +363,7 @@ func (p *Plan) removals() []named {
 		}
 	}
 	if len(others) > 0 {
-		all = append(all, named{Name: "other files", What: strings.Join(others, ", ")})
+		all = append(all, Named{Name: "other files", What: strings.Join(others, ", ")})
 	}
 	return all
 }
@@ -396,12 +391,9 @@ func partNames(k finding.Kind) (one, many string) {
 	return k.String(), k.String()
 }
 
-// repairs returns the tags that the plan repairs, each with what is written, and then other
+// Repairs returns the tags that the plan repairs, each with what is written, and then other
 // writes.
-func (p *Plan) repairs() (all []named) {
-	if p.saved != nil {
-		return p.saved.repairs
-	}
+func (p *Of) Repairs() (all []Named) {
 	type key struct {
 		kind finding.Kind
 		key  string
@@ -434,17 +426,17 @@ func (p *Plan) repairs() (all []named) {
 		if len(steps) > 0 {
 			what += " (" + writing(steps) + ")"
 		}
-		all = append(all, named{Name: b.Ref(), What: what})
+		all = append(all, Named{Name: b.Ref(), What: what})
 	}
 	rest := map[string][]*plan.Step{}
 	for i := range p.Plan.Steps {
 		switch s := &p.Plan.Steps[i]; {
 		case s.Op != plan.Write || used[s]:
 		case s.Kind == plan.FoundTag && s.Finding == finding.TagFromSource:
-			all = append(all, named{Name: s.Repository + ":" + s.Tag, What: "comes back as the source has it"})
+			all = append(all, Named{Name: s.Repository + ":" + s.Tag, What: "comes back as the source has it"})
 		case s.Finding == finding.TagFromSource && s.Tag != "":
 		case s.Kind == plan.FoundTag:
-			all = append(all, named{Name: s.Repository + ":" + s.Tag, What: "lost image, gets this tag"})
+			all = append(all, Named{Name: s.Repository + ":" + s.Tag, What: "lost image, gets this tag"})
 		case s.Kind == plan.FoundHistory || s.Finding == finding.ManifestLost:
 		default:
 			name := cmp.Or(s.Repository, noRepository)
@@ -452,9 +444,9 @@ func (p *Plan) repairs() (all []named) {
 		}
 	}
 	for name, steps := range rest {
-		all = append(all, named{Name: name, What: writing(steps)})
+		all = append(all, Named{Name: name, What: writing(steps)})
 	}
-	slices.SortStableFunc(all, func(a, b named) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortStableFunc(all, func(a, b Named) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 
@@ -483,69 +475,4 @@ func writing(steps []*plan.Step) string {
 		parts = append(parts, words.Plural(copied, "blob", "blobs")+" copied, "+words.Size(bytes))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// byName writes repairs, removals and decisions by name.
-func (t *planText) byName() {
-	t.named("REPAIRS", Written, t.p.repairs())
-	t.named("REMOVALS", Removed, t.p.removals())
-	t.decisions()
-}
-
-func (t *planText) named(title, sign string, all []named) {
-	if len(all) == 0 {
-		return
-	}
-	t.Section(view.Bold, title)
-	width := 10
-	for _, n := range all {
-		if w := utf8.RuneCountInString(words.Clean(n.Name)); w <= maxName {
-			width = max(width, w)
-		}
-	}
-	t.BareTable(1, view.Column{Width: width + 2}, view.Column{Name: "what", Gap: 2})
-	for _, n := range all[:t.First(len(all))] {
-		t.Row(t.Paint(signStyles[sign], sign+" ")+words.Clean(n.Name), n.What)
-		if n.Why != "" {
-			t.Prose(3, t.cropped(words.Clean(n.Why)))
-		}
-	}
-	t.More(1, len(all), "")
-}
-
-// maxSubjects is the most objects listed for one decision.
-const maxSubjects = 3
-
-// decisions writes what needs a decision, by kind of finding.
-func (t *planText) decisions() {
-	type kind struct {
-		id    finding.Kind
-		cure  finding.Cure
-		count int
-		names []string
-	}
-	var kinds []kind
-	for f := range t.p.Decisions() {
-		if last := len(kinds) - 1; last < 0 || kinds[last].id != f.Kind {
-			kinds = append(kinds, kind{id: f.Kind, cure: f.Cure})
-		}
-		k := &kinds[len(kinds)-1]
-		if k.count++; k.count <= maxSubjects {
-			k.names = append(k.names, cmp.Or(Impact(f), t.cropped(words.Clean(f.Path))))
-		}
-	}
-	if len(kinds) == 0 {
-		return
-	}
-	t.Heading(view.Bold, "DECISIONS")
-	for _, k := range kinds {
-		t.Lead(1, t.Paint(view.Yellow, "! "+k.id.String()), "  ", words.Number(k.count), "  ", k.id.Explanation().Brief)
-		t.Prose(3, t.cureOf(k.id, k.cure))
-		for _, name := range k.names {
-			t.Line(3, t.Paint(view.Bold, name))
-		}
-		if n := k.count - len(k.names); n > 0 {
-			t.Line(3, t.Paint(view.Dim, "… and "+words.Number(n)+" more:  "+t.command("--verbose")))
-		}
-	}
 }
