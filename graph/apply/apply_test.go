@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
 
-// golden are the stores that every damage makes of a standard one.
+// golden returns the stores with each damage.
 func golden() map[string]*fixtures.Builder {
 	all := map[string]*fixtures.Builder{}
 	for _, d := range fixtures.Damages() {
@@ -41,10 +41,10 @@ func golden() map[string]*fixtures.Builder {
 	return all
 }
 
-// After a fix there is nothing left to fix, nothing that a tag needs is gone,
-// and an undo gives back the store as it was; then all again. What is given up
-// on request may bring more to light, which takes another run.
-func TestFixComesToItsEndAndCanBeUndone(t *testing.T) {
+// TestFixAndUndo: after a fix there are no steps left, nothing that a tag needs is lost, and
+// an undo restores the store; then all again. A removal on request may cause further
+// findings, which take another run.
+func TestFixAndUndo(t *testing.T) {
 	for name, b := range golden() {
 		for asked, policy := range policies() {
 			t.Run(name+", "+asked, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestFixComesToItsEndAndCanBeUndone(t *testing.T) {
 	}
 }
 
-// fixAll fixes until there is nothing to do, and returns the runs.
+// fixAll fixes until there are no steps, and returns the runs.
 func fixAll(t *testing.T, m *fixtures.Memory, state string, policy gc.Policy) (runs []string) {
 	t.Helper()
 	for len(runs) < 5 {
@@ -86,7 +86,7 @@ func fixAll(t *testing.T, m *fixtures.Memory, state string, policy gc.Policy) (r
 	return nil
 }
 
-// undoAll undoes runs, the newest first, each twice.
+// undoAll undoes runs, newest first, each twice.
 func undoAll(t *testing.T, m *fixtures.Memory, state string, runs []string) {
 	t.Helper()
 	for i := range runs {
@@ -99,8 +99,8 @@ func undoAll(t *testing.T, m *fixtures.Memory, state string, runs []string) {
 	}
 }
 
-// What was cured isn't found again.
-func TestWhatIsCuredIsCured(t *testing.T) {
+// TestCuredFindings: what was cured isn't found again.
+func TestCuredFindings(t *testing.T) {
 	for name, b := range golden() {
 		m := b.Memory()
 		before, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
@@ -136,12 +136,12 @@ func TestWhatIsCuredIsCured(t *testing.T) {
 	}
 }
 
-// slow is a store whose removals last only once it has settled.
+// slow is a store whose removals are durable only after a sync.
 type slow struct {
 	backend.Store
 	mu   sync.Mutex
-	went []string // keys, and "" where it settled
-	errs []error  // of each time
+	went []string // removed keys, and "" for a sync
+	errs []error  // of each sync
 }
 
 func (s *slow) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
@@ -159,9 +159,9 @@ func (s *slow) Sync(context.Context) (err error) {
 	return err
 }
 
-// That links are gone lasts before their blobs are removed, and all lasts before the run
-// says that it is done.
-func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
+// TestLinksAreSyncedBeforeBlobs: the removal of links is synced before their blobs are
+// removed, and everything before the run ends.
+func TestLinksAreSyncedBeforeBlobs(t *testing.T) {
 	for _, keep := range []bool{true, false} {
 		m, state := garbage().Memory(), t.TempDir()
 		s := &slow{Store: m.Store()}
@@ -177,9 +177,9 @@ func TestLinksAreGoneForGoodBeforeBlobsGo(t *testing.T) {
 	}
 }
 
-// Where that can't be had, no blob is removed; and where it can't in the end, the run
-// isn't done.
-func TestWithoutThatNoBlobGoes(t *testing.T) {
+// TestFailedSync: if links can't be synced, no blob is removed; if the last sync fails, the
+// run isn't done.
+func TestFailedSync(t *testing.T) {
 	broken := errors.New("input/output error")
 	m, state := garbage().Memory(), t.TempDir()
 	s := &slow{Store: m.Store(), errs: []error{broken}}
@@ -187,7 +187,7 @@ func TestWithoutThatNoBlobGoes(t *testing.T) {
 	if len(out.NotDone) == 0 || slices.ContainsFunc(s.went, isBlob) {
 		t.Errorf("%q, %+v", s.went, out.NotDone)
 	}
-	s.errs = []error{broken} // the links are gone already
+	s.errs = []error{broken} // the links are removed already
 	policy := gc.Policy{Untagged: true}
 	if _, err := fix(s, state, policy); !errors.Is(err, broken) {
 		t.Errorf("the end: %v", err)
@@ -212,7 +212,7 @@ func isBlob(key string) bool {
 	return strings.HasPrefix(key, layout.Blobs) && strings.HasSuffix(key, "/data")
 }
 
-// kept fixes a store, and keeps what is removed or doesn't.
+// kept fixes a store, with or without a quarantine.
 func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
 	t.Helper()
 	policy := gc.Policy{Untagged: true}
@@ -229,7 +229,7 @@ func kept(t *testing.T, s backend.Store, state string, keep bool) *Outcome {
 	return out
 }
 
-// inBucket puts a store into a bucket with versions, without its empty directories.
+// inBucket writes a store to a bucket with versions, without empty directories.
 func inBucket(t *testing.T, server *s3test.Server, n int, b *fixtures.Builder) *s3.Store {
 	t.Helper()
 	place := server.Make(t, fmt.Sprintf("registry-%d", n))
@@ -246,7 +246,7 @@ func inBucket(t *testing.T, server *s3test.Server, n int, b *fixtures.Builder) *
 	return s
 }
 
-// inside is what stands in the bucket of that number, each text as files has it.
+// inside returns the objects of the bucket of that number.
 func inside(t *testing.T, server *s3test.Server, n int) map[string]string {
 	t.Helper()
 	place := s3test.Bucket{Name: fmt.Sprintf("registry-%d", n), Server: server}
@@ -257,8 +257,8 @@ func inside(t *testing.T, server *s3test.Server, n int) map[string]string {
 	return all
 }
 
-// Each damaged store in a bucket comes to the same end as in memory, and back, in
-// turns also where a crash took all that was noted after the changes.
+// TestFixAndUndoInABucket: each damaged store in a bucket is fixed and undone as in memory,
+// also without the receipts, as after a crash.
 func TestFixAndUndoInABucket(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	all := oneOfEach()
@@ -294,7 +294,7 @@ func TestFixAndUndoInABucket(t *testing.T) {
 	}
 }
 
-// files are those of a dump, without times, which a bucket doesn't let anybody set.
+// files returns the files of a dump without times, which a bucket can't set.
 func files(all map[string]string) map[string]string {
 	only := map[string]string{}
 	for key, text := range all {
@@ -305,8 +305,7 @@ func files(all map[string]string) map[string]string {
 	return only
 }
 
-// forget takes the receipts and the end out of a journal, as if nobody had
-// written them.
+// forget removes the receipts and the end from a journal.
 func forget(t *testing.T, path string) {
 	t.Helper()
 	all, err := os.ReadFile(path)
@@ -330,8 +329,8 @@ func forget(t *testing.T, path string) {
 	}
 }
 
-// sealLine returns a journal's line with its number and checksum; the record lacks its
-// last brace.
+// sealLine returns a line of a journal with its number and checksum; record lacks its last
+// brace.
 func sealLine(record []byte, n int) []byte {
 	line := fmt.Appendf(nil, `%s,"n":%d`, record, n)
 	return fmt.Appendf(line, `,"crc":%d}`+"\n", crc32.Checksum(line, crc32.MakeTable(crc32.Castagnoli)))

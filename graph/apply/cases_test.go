@@ -23,14 +23,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// unmount are the ways in which a disk that isn't mounted shows.
+// unmount are the ways in which an unmounted disk appears.
 var unmount = map[string]func(*fixtures.Memory){
 	"an empty directory": func(m *fixtures.Memory) { m.Delete(layout.Blobs); m.Mkdir(layout.Blobs) },
 	"no directory":       func(m *fixtures.Memory) { m.Delete(layout.Blobs) },
 }
 
-// Whether the plan is made before the disk is gone or after: nothing is touched,
-// and with the disk back all tags are what they were.
+// TestBlobsThatAreNotMounted: whether the plan is made before or after, nothing is changed,
+// and with the disk mounted all tags can be pulled.
 func TestBlobsThatAreNotMounted(t *testing.T) {
 	for how, gone := range unmount {
 		for asked, policy := range policies() {
@@ -61,8 +61,8 @@ func TestBlobsThatAreNotMounted(t *testing.T) {
 	}
 }
 
-// Of an image whose manifest is gone nobody knows the layers: all that its
-// repository links is kept, and garbage elsewhere goes.
+// TestAManifestBlobThatIsGone: the layers of a missing manifest are unknown: all links of its
+// repository are kept, and garbage elsewhere is removed.
 func TestAManifestBlobThatIsGone(t *testing.T) {
 	for asked, policy := range plain() {
 		for _, tag := range []string{"v2", ""} {
@@ -86,7 +86,8 @@ func TestAManifestBlobThatIsGone(t *testing.T) {
 	}
 }
 
-// A tag that lost what it means may mean either of what it meant before.
+// TestAZeroByteCurrentLinkWithTwoHistoryEntries: an ambiguous tag keeps both of its possible
+// targets.
 func TestAZeroByteCurrentLinkWithTwoHistoryEntries(t *testing.T) {
 	for _, unlinked := range []bool{false, true} {
 		b := fixtures.New(1)
@@ -116,9 +117,9 @@ func TestAZeroByteCurrentLinkWithTwoHistoryEntries(t *testing.T) {
 	}
 }
 
-// A size that one manifest has wrong is no reason to doubt the layer, whatever
-// is asked for.
-func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
+// TestAManifestWithAWrongSizeOfASharedLayer: the wrong size in one manifest doesn't affect
+// the layer, whatever is requested.
+func TestAManifestWithAWrongSizeOfASharedLayer(t *testing.T) {
 	for asked, policy := range policies() {
 		for _, by := range []int64{-7, 7} {
 			b := fixtures.New(1)
@@ -141,7 +142,7 @@ func TestAManifestThatLiesAboutASharedLayersSize(t *testing.T) {
 	}
 }
 
-// undone undoes a run, and wants nothing to fail; what came since may be left.
+// undone undoes a run without failures; later changes may be skipped.
 func undone(t *testing.T, m *fixtures.Memory, state, id string) *Outcome {
 	t.Helper()
 	out, err := Undo(context.Background(), m.Store(), state, id)
@@ -151,9 +152,8 @@ func undone(t *testing.T, m *fixtures.Memory, state, id string) *Outcome {
 	return out
 }
 
-// nothingButWaste fixes a store under every policy: an orphan goes, and all
-// else stays as it is. Whatever is wrong with the tags, they can be pulled as
-// before.
+// nothingButWaste fixes a store under every policy: only an orphan is removed, and all tags
+// can be pulled as before.
 func nothingButWaste(t *testing.T, build func(b *fixtures.Builder)) {
 	t.Helper()
 	for asked, policy := range policies() {
@@ -171,7 +171,8 @@ func nothingButWaste(t *testing.T, build func(b *fixtures.Builder)) {
 	}
 }
 
-// The registry's own collector takes the entries for manifests.
+// TestABuildKitCacheIndex: entries of such an index are kept, though the registry's own
+// collector removes them.
 func TestABuildKitCacheIndex(t *testing.T) {
 	for _, image := range []bool{false, true} { // alone in its repository, or not
 		nothingButWaste(t, func(b *fixtures.Builder) {
@@ -186,8 +187,7 @@ func TestABuildKitCacheIndex(t *testing.T) {
 	}
 }
 
-// A cache lacks layers, links and children, and that is no damage: nothing is
-// rebuilt either.
+// TestAPullThroughCache: a cache may lack layers, links and children; nothing is rebuilt.
 func TestAPullThroughCache(t *testing.T) {
 	nothingButWaste(t, func(b *fixtures.Builder) {
 		b.PullThrough("library/x", "latest")
@@ -198,7 +198,7 @@ func TestAPullThroughCache(t *testing.T) {
 	})
 }
 
-// sha512 pushes an image whose only layer it names by another algorithm.
+// sha512 pushes an image whose only layer has a digest of another algorithm.
 func sha512(b *fixtures.Builder) (layer fixtures.Descriptor) {
 	const form = `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":%q,"digest":%q,"size":2},` +
 		`"layers":[{"mediaType":%q,"digest":"sha512:%s","size":19}]}`
@@ -222,7 +222,8 @@ func TestASHA512Alias(t *testing.T) {
 	})
 }
 
-// A registry that serves a blob by its alias wants the link of its sha256 too.
+// TestASHA512AliasWhoseOwnLinkIsGone: a registry serves an alias only with a link to its
+// target.
 func TestASHA512AliasWhoseOwnLinkIsGone(t *testing.T) {
 	for asked, policy := range policies() {
 		b := fixtures.New(1)
@@ -239,8 +240,7 @@ func TestASHA512AliasWhoseOwnLinkIsGone(t *testing.T) {
 	}
 }
 
-// sparse is an index in one repository whose child stands in another, where
-// nothing keeps it any more.
+// sparse returns an index in one repository whose child is only in another one, untagged.
 func sparse() (b *fixtures.Builder, index, child fixtures.Manifest) {
 	b = fixtures.New(1)
 	child = b.Image("z", "v1", fixtures.Image{})
@@ -250,7 +250,7 @@ func sparse() (b *fixtures.Builder, index, child fixtures.Manifest) {
 	return b, index, child
 }
 
-func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
+func TestASparseIndex(t *testing.T) {
 	b, index, child := sparse()
 	spare := waste(b)
 	m, state := b.Memory(), t.TempDir()
@@ -266,7 +266,7 @@ func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
 	}
 	stillPulls(t, was, is)
 
-	ask := gc.Policy{Untagged: true} // then it can be made whole
+	ask := gc.Policy{Untagged: true} // then its links can be rebuilt
 	ask.Also[finding.IndexChildMissing] = true
 	fixAll(t, m, state, ask)
 	stillPulls(t, is, dump(m))
@@ -275,8 +275,9 @@ func TestASparseIndexWhoseChildLivesElsewhere(t *testing.T) {
 	}
 }
 
-// Made whole in the run that takes the links of the other repository away.
-func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
+// TestASparseIndexIsCompletedOnRequest: its links are written in the run that removes those
+// of the other repository.
+func TestASparseIndexIsCompletedOnRequest(t *testing.T) {
 	b, _, _ := sparse()
 	m := b.Memory()
 	was := dump(m)
@@ -290,9 +291,9 @@ func TestASparseIndexIsMadeWholeOnRequest(t *testing.T) {
 	}
 }
 
-// A link may hold more than a scan reads of it. What goes and what is rebuilt is
-// the link as it was all the same, and comes back whole.
-func TestALinkThatIsTooLong(t *testing.T) {
+// TestALongLink: a scan reads only the beginning of a long link, but it is removed, rebuilt
+// and restored as a whole.
+func TestALongLink(t *testing.T) {
 	for _, more := range []int{walker.MaxLink, maxLink, 2 * maxLink} {
 		b := fixtures.New(1)
 		needed := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
@@ -317,7 +318,7 @@ func TestALinkThatIsTooLong(t *testing.T) {
 	}
 }
 
-// notUndone makes an undo look as if it had been killed before its last line.
+// notUndone makes an undo look as if it was killed before its last line.
 func notUndone(t *testing.T, state string) {
 	t.Helper()
 	runs, err := journal.Summaries(state)
@@ -334,14 +335,14 @@ func notUndone(t *testing.T, state string) {
 	}
 }
 
-// A name that no journal can hold could not be put back: what is in the way of
-// it is left, and named.
-func TestANameThatIsNoUTF8(t *testing.T) {
+// TestANameThatIsNotUTF8: a name that a journal can't store could not be restored: its step
+// is skipped and reported.
+func TestANameThatIsNotUTF8(t *testing.T) {
 	upload := layout.RepositoryKey("a") + "/_uploads/0e4d1aeb-4fb7-4d4a-9a1f-111111111111"
 	empty := layout.RepositoryKey("gone")
 	for name, c := range map[string]struct {
 		odd  func(m *fixtures.Memory)
-		step string // that is left and named; "" where there is none
+		step string // that is skipped and reported; "" for none
 	}{
 		"a file in an upload": {func(m *fixtures.Memory) {
 			m.Put(upload+"/data", []byte("d"), fixtures.Epoch)
@@ -387,8 +388,7 @@ func TestANameThatIsNoUTF8(t *testing.T) {
 	}
 }
 
-// inOneRun fixes a store, wants a second fix to have nothing to do, and the undo
-// to bring everything back.
+// inOneRun fixes a store in one run and undoes it.
 func inOneRun(t *testing.T, b *fixtures.Builder, policy gc.Policy) (was, is map[string]string) {
 	t.Helper()
 	m, state := b.Memory(), t.TempDir()
@@ -405,9 +405,8 @@ func inOneRun(t *testing.T, b *fixtures.Builder, policy gc.Policy) (was, is map[
 	return was, is
 }
 
-// A tag that is given up isn't put right before: no plan writes a key that it
-// removes.
-func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
+// TestRemovedKeysAreNotWritten: a tag that is removed isn't repaired before.
+func TestRemovedKeysAreNotWritten(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
 	subject := b.Image("a", "v2", fixtures.Image{})
@@ -441,8 +440,8 @@ func TestWhatGoesIsNotWrittenBefore(t *testing.T) {
 	}
 }
 
-// A temporary file in an upload is removed with it, and one that is younger than the
-// upload doesn't keep it from going once both are old.
+// TestATemporaryFileInAnUpload: it is removed with its upload, and a younger one doesn't keep
+// the upload once both are old.
 func TestATemporaryFileInAnUpload(t *testing.T) {
 	for _, in := range []string{"/data", "/startedat", "/hashstates/sha256/0"} {
 		b := fixtures.New(1)
@@ -461,9 +460,9 @@ func TestATemporaryFileInAnUpload(t *testing.T) {
 	}
 }
 
-// A repository of which --untagged takes the last manifest is removed in the same run,
-// and the one that is nested in it is kept, with its layers.
-func TestARepositoryGoesWithItsLastManifest(t *testing.T) {
+// TestARepositoryIsRemovedWithItsLastManifest: if --untagged removes the last manifest, the
+// repository is removed in the same run; a nested one is kept, with its layers.
+func TestARepositoryIsRemovedWithItsLastManifest(t *testing.T) {
 	b := fixtures.New(1)
 	gone := b.Image("a", "", fixtures.Image{})
 	b.Upload("a", 30)
@@ -484,9 +483,9 @@ func TestARepositoryGoesWithItsLastManifest(t *testing.T) {
 	}
 }
 
-// What is foreign stays and keeps what it lies in; the rest goes, and nothing is
-// tried again and again.
-func TestWhatIsForeignStaysAndTheRestGoes(t *testing.T) {
+// TestForeignFilesAreKept: foreign files and their directories are kept, the rest is removed,
+// and the next fix has no steps.
+func TestForeignFilesAreKept(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a/b", "v1", fixtures.Image{})
 	b.Image("z", "v1", fixtures.Image{})
@@ -509,8 +508,8 @@ func TestWhatIsForeignStaysAndTheRestGoes(t *testing.T) {
 	stillPulls(t, was, is)
 }
 
-// reuse is a store with an old layer that nothing needs, and the push of an
-// image that has it: the client finds it there and doesn't send it again.
+// reuse returns a store with an orphaned layer, and the push of an image with it: the client
+// finds the layer and doesn't upload it.
 func reuse(linked bool, tag string) (b *fixtures.Builder, pushed fixtures.Manifest, push func(*fixtures.Memory)) {
 	b = fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
@@ -531,8 +530,8 @@ func reuse(linked bool, tag string) (b *fixtures.Builder, pushed fixtures.Manife
 	}
 }
 
-// pushes runs check for a layer with and without its link, pushed by tag and by
-// digest, and under each policy.
+// pushes runs check for a layer with and without its link, for pushes by tag and by digest,
+// and under each policy.
 func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, policy gc.Policy)) {
 	for asked, policy := range plain() {
 		for _, tag := range []string{"v2", ""} {
@@ -542,7 +541,8 @@ func pushes(t *testing.T, check func(t *testing.T, linked bool, tag string, poli
 	}
 }
 
-// The plan that would have taken the layer is refused, and a new one keeps it.
+// TestAPushOverAnOrphanedLayerBetweenPlanAndApply: the plan is refused, and a new one keeps
+// the layer.
 func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
 	pushes(t, func(t *testing.T, linked bool, tag string, policy gc.Policy) {
 		b, pushed, push := reuse(linked, tag)
@@ -550,7 +550,7 @@ func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
 		g := guard(t, b, policy)
 		push(g.m)
 		was := dump(g.m)
-		for _, found := range []*check.Result{g.in.Found, nil} { // made just now, or saved
+		for _, found := range []*check.Result{g.in.Found, nil} { // in the same run, or saved
 			g.in.Found = found
 			r := g.refused("stale")
 			if !slices.Contains(r.Reasons[0].Keys, layer) {
@@ -568,7 +568,8 @@ func TestAPushOverAnOrphanedLayerBetweenPlanAndApply(t *testing.T) {
 	})
 }
 
-// The same where the push comes while the run writes links.
+// TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval: the push comes while the run writes
+// links.
 func TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval(t *testing.T) {
 	pushes(t, func(t *testing.T, linked bool, tag string, policy gc.Policy) {
 		b, pushed, push := reuse(linked, tag)
@@ -595,14 +596,14 @@ func TestAPushOverAnOrphanedLayerBeforeTheFirstRemoval(t *testing.T) {
 	})
 }
 
-// withoutRebuilt leaves out the one link that a fix of that store rebuilds.
+// withoutRebuilt removes the link that a fix of that store rebuilds.
 func withoutRebuilt(b *fixtures.Builder, is map[string]string) map[string]string {
 	delete(is, b.Tagged("b", "v1").RevisionKey())
 	return is
 }
 
-// What a push has brought since, an undo leaves and names; what it didn't bring
-// comes back.
+// TestATagPushedAnewBetweenFixAndUndo: an undo skips and reports what a push has written
+// since, and restores the rest.
 func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "kept", fixtures.Image{})
@@ -626,7 +627,7 @@ func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
 	other := b.Clone(2)
 	fresh := other.Image("a", "v1", fixtures.Image{})
 	brought := append(parts(fresh), current, layout.HistoryKey("a", "v1", fresh.Digest))
-	again := parts(gone) // what was untagged is pushed once more, and tagged
+	again := parts(gone) // the untagged image is pushed again, with a tag
 	other.Tag("a", "v2", gone.Digest)
 	brought = append(brought, layout.CurrentKey("a", "v2"), layout.HistoryKey("a", "v2", gone.Digest))
 	for _, key := range append(brought, again...) {
@@ -656,7 +657,7 @@ func TestATagPushedAnewBetweenFixAndUndo(t *testing.T) {
 	}
 }
 
-// unremovable is a rule by which nothing whose key has the word can be removed.
+// unremovable makes removals of keys with the word fail.
 func unremovable(word string) fixtures.Rule {
 	return func(_ int, op fixtures.Op, key string) fixtures.Wrong {
 		if op == fixtures.OpRemove && strings.Contains(key, word) {
@@ -666,8 +667,7 @@ func unremovable(word string) fixtures.Rule {
 	}
 }
 
-// given are stores with a tag that goes on request, and the images that it is
-// all that keeps.
+// given are stores with a tag that is removed on request, and the images that only it keeps.
 var given = map[finding.Kind]func(b *fixtures.Builder) []fixtures.Manifest{
 	finding.SignatureOrphaned: func(b *fixtures.Builder) []fixtures.Manifest {
 		subject := b.Image("a", "v1", fixtures.Image{})
@@ -683,8 +683,8 @@ var given = map[finding.Kind]func(b *fixtures.Builder) []fixtures.Manifest{
 	},
 }
 
-// A tag that the store can't remove keeps what it reaches, although that could
-// be removed, in whatever runs come after; what it doesn't reach goes.
+// TestTagsThatCanNotBeRemovedWhileBlobsCan: a tag that the store can't remove keeps all that
+// it needs, in later runs too; the rest is removed.
 func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 	for id, build := range given {
 		policy := gc.Policy{Untagged: true}
@@ -713,7 +713,7 @@ func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 					for _, i := range kept {
 						stay(t, was, is, parts(i)...)
 					}
-					if word != "/current/" { // else its history could go
+					if word != "/current/" { // otherwise its history could be removed
 						stillPulls(t, was, is)
 					}
 				}
@@ -724,7 +724,7 @@ func TestTagsThatCanNotBeRemovedWhileBlobsCan(t *testing.T) {
 	}
 }
 
-// goneNow fails if anything of the images is left.
+// goneNow fails if something of the images exists.
 func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
 	t.Helper()
 	for _, m := range images {
@@ -736,7 +736,7 @@ func goneNow(t *testing.T, is map[string]string, images []fixtures.Manifest) {
 	}
 }
 
-// only is the policy of --only.
+// only returns the policy of --only.
 func only(ids ...finding.Kind) (p gc.Policy) {
 	for id := range finding.Kinds {
 		p.Skip[id] = true
@@ -747,7 +747,8 @@ func only(ids ...finding.Kind) (p gc.Policy) {
 	return p
 }
 
-// What is left out keeps what it would not have kept had it gone.
+// TestOnlyBlobOrphanWithUntaggedManifestsLeftIn: findings that are skipped keep what they
+// need.
 func TestOnlyBlobOrphanWithUntaggedManifestsLeftIn(t *testing.T) {
 	for asked, base := range plain() {
 		t.Run(asked, func(t *testing.T) {

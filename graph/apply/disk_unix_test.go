@@ -41,7 +41,7 @@ func onDisk(t *testing.T, b *fixtures.Builder, inside bool) (w *file.Store, root
 	return w, root, state
 }
 
-// Each damaged store on a disk comes to the same end as in memory, and back.
+// TestFixAndUndoOnADisk: each damaged store on a disk is fixed and undone as in memory.
 func TestFixAndUndoOnADisk(t *testing.T) {
 	for name, b := range oneOfEach() {
 		t.Run(name, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestFixAndUndoOnADisk(t *testing.T) {
 	}
 }
 
-// The disk has back what a purge gives up, and not before.
+// TestPurgeOnADisk: only a purge frees the disk.
 func TestPurgeOnADisk(t *testing.T) {
 	w, root, state := onDisk(t, messy(), true)
 	out := mustFix(t, w, state, messyPolicy())
@@ -92,10 +92,10 @@ func TestPurgeOnADisk(t *testing.T) {
 	}
 }
 
-// Whoever owns the store can go on with what root began.
-func TestTheJournalIsTheStoresOwners(t *testing.T) {
+// TestOwnerOfTheJournal: the owner of the store can continue a run of root.
+func TestOwnerOfTheJournal(t *testing.T) {
 	if os.Geteuid() != 0 {
-		return // who isn't root gives nothing away
+		return // only root can change owners
 	}
 	w, root, state := onDisk(t, garbage(), true)
 	if err := os.Chown(root, 1234, 2345); err != nil {
@@ -113,8 +113,7 @@ func TestTheJournalIsTheStoresOwners(t *testing.T) {
 	}
 }
 
-// A repository that stands elsewhere is unknown until it is named, and then
-// like any other.
+// TestARepositoryThatIsASymbolicLink: it is unknown until it is followed.
 func TestARepositoryThatIsASymbolicLink(t *testing.T) {
 	for asked, policy := range plain() {
 		for _, repository := range []string{"team/linked", "linked"} {
@@ -167,8 +166,8 @@ func linkedRepository(t *testing.T, repository string, policy gc.Policy) {
 	}
 }
 
-// isUnknown wants a plan that was made when all could be read to be refused, a
-// new one to have no steps, and nothing touched by either.
+// isUnknown expects that a plan made when everything was readable is refused, that a new one
+// has no steps, and that neither changes anything.
 func isUnknown(t *testing.T, w *file.Store, whole *fixtures.Builder, policy gc.Policy, look func() []fixtures.Picture) {
 	t.Helper()
 	before := look()
@@ -204,9 +203,9 @@ func undoOnDisk(t *testing.T, w *file.Store, state string) {
 	}
 }
 
-// What a run emptied before it was stopped isn't too young for the next one,
-// which comes in the same second, on a disk that keeps no more than seconds.
-func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
+// TestDirectoriesOfAnInterruptedRun: directories that an interrupted run emptied aren't in
+// grace for the next one, even in the same second on a disk with times in seconds.
+func TestDirectoriesOfAnInterruptedRun(t *testing.T) {
 	b, _, _ := leftovers()
 	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
 	b.Upload("u", 30)
@@ -236,9 +235,9 @@ func TestWhatAStoppedRunEmptiedIsNotYoung(t *testing.T) {
 	}
 }
 
-// What a run that was stopped has emptied isn't young either once another run that
-// finished it was undone: the directories stand there again.
-func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
+// TestDirectoriesOfAnInterruptedRunAfterAnUndo: nor are they after a run that finished it was
+// undone, when they exist again.
+func TestDirectoriesOfAnInterruptedRunAfterAnUndo(t *testing.T) {
 	b, _, _ := leftovers()
 	b.Unpush(b.Image("e", "gone", fixtures.Image{}))
 	w, root, state := onDisk(t, b, false)
@@ -255,7 +254,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
 		if !first.Interrupted {
 			break
 		}
-		for range 2 { // what reopened the first run once does so again
+		for range 2 { // each time the first run is unfinished again
 			second, err := fixNow(context.Background(), w, state)
 			if err != nil || len(second.NotDone) > 0 {
 				t.Fatalf("%d: %v, %+v", n, err, second)
@@ -283,7 +282,7 @@ func TestWhatAStoppedRunEmptiedIsNotYoungAfterAnUndo(t *testing.T) {
 	}
 }
 
-// fixStopped is fixNow that is stopped once it removes for the n-th time.
+// fixStopped is fixNow, interrupted at the n-th removal.
 func fixStopped(t *testing.T, w backend.Store, state string, n int) *Outcome {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -302,7 +301,7 @@ func fixStopped(t *testing.T, w backend.Store, state string, n int) *Outcome {
 	return out
 }
 
-// fixNow is fix at the present time, as the command does it.
+// fixNow is fix at the present time.
 func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error) {
 	if _, err := Finish(ctx, s, state); err != nil {
 		return nil, err
@@ -322,7 +321,7 @@ func fixNow(ctx context.Context, s backend.Store, state string) (*Outcome, error
 	return Run(ctx, in)
 }
 
-// settle gives everything in a store's directory another time.
+// settle changes the times of all files of a store.
 func settle(t *testing.T, root string, then func(time.Time) time.Time) {
 	t.Helper()
 	err := filepath.WalkDir(filepath.Join(root, "docker"), func(path string, entry fs.DirEntry, err error) error {

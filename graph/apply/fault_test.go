@@ -23,14 +23,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// wrongs are the ways in which one operation goes wrong, by name.
+// wrongs are the faults of one operation, by name.
 var wrongs = map[string]fixtures.Wrong{
 	"fail": fixtures.Fail, "fail after": fixtures.FailAfter, "lie": fixtures.Lie, "cut": fixtures.Cut,
 	"tear": fixtures.Tear, "crash": fixtures.Crash, "crash after": fixtures.CrashAfter,
 }
 
-// tells says whether an operation can go wrong in that way, other than by a
-// plain failure or crash.
+// tells reports whether an operation can have a fault that isn't a plain failure or crash.
 func tells(w fixtures.Wrong, op fixtures.Op) bool {
 	switch w {
 	case fixtures.FailAfter, fixtures.CrashAfter:
@@ -43,7 +42,7 @@ func tells(w fixtures.Wrong, op fixtures.Op) bool {
 	return true
 }
 
-// messy is a small store in which all kinds of steps are to be taken.
+// messy returns a small store that needs all kinds of steps.
 func messy() *fixtures.Builder {
 	b := fixtures.New(7)
 	base := b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
@@ -70,17 +69,15 @@ func messyPolicy() gc.Policy {
 	return p
 }
 
-// trouble is one run of a store with one operation that goes wrong.
+// trouble is a run on a store with one faulty operation.
 type trouble struct {
 	m     *fixtures.Memory
 	state string
 	fired bool
 }
 
-// makeTrouble does something to a store of which the n-th operation that can goes
-// wrong.
-// A crash leaves the state directory as it was at that moment, whatever the run
-// tried to write afterwards.
+// makeTrouble calls do with a store whose n-th suitable operation is faulty. A crash restores
+// the state directory as it was at that moment.
 func makeTrouble(t *testing.T, m *fixtures.Memory, state string, w fixtures.Wrong, n int, do func(*fixtures.FaultyStore)) *trouble {
 	t.Helper()
 	tr := &trouble{m: m, state: state}
@@ -119,8 +116,7 @@ func copyDir(t *testing.T, from, to string) {
 	}
 }
 
-// eachTrouble runs check with every kind of trouble at every operation, until
-// none is left that goes wrong.
+// eachTrouble runs check with every fault at every operation, until there is none left.
 func eachTrouble(t *testing.T, check func(t *testing.T, w fixtures.Wrong, n int) (fired bool)) {
 	for _, name := range slices.Sorted(maps.Keys(wrongs)) {
 		t.Run(name, func(t *testing.T) {
@@ -139,8 +135,8 @@ func eachTrouble(t *testing.T, check func(t *testing.T, w fixtures.Wrong, n int)
 	}
 }
 
-// Whatever goes wrong in a fix: no tag loses anything, nothing is removed that an
-// undisturbed fix keeps, and the next fix ends in what the undisturbed one made.
+// TestTroubleInAFix: with any fault in a fix, no tag loses anything, nothing more is removed,
+// and the next fix has the result of one without faults.
 func TestTroubleInAFix(t *testing.T) {
 	policy := messyPolicy()
 	clean := messy().Memory()
@@ -152,7 +148,7 @@ func TestTroubleInAFix(t *testing.T) {
 		t.Fatalf("only %d keys go", len(gone))
 	}
 	needed := needs(was)
-	delete(needed, layout.CurrentKey("a", "dangling")) // the tag that is given up on request
+	delete(needed, layout.CurrentKey("a", "dangling")) // removed on request
 	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
 		m, state := messy().Memory(), t.TempDir()
 		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) { fix(f, state, policy) })
@@ -173,7 +169,7 @@ func TestTroubleInAFix(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong while a plan is carried out, it can be undone.
+// TestTroubleInARunAndUndo: with any fault in a run, it can be undone.
 func TestTroubleInARunAndUndo(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
 	was := dump(messy().Memory())
@@ -190,7 +186,7 @@ func TestTroubleInARunAndUndo(t *testing.T) {
 	})
 }
 
-// undoRest undoes all runs that can be.
+// undoRest undoes all runs that can be undone.
 func undoRest(t *testing.T, m *fixtures.Memory, state string) {
 	t.Helper()
 	undoRestOf(t, m.Store(), state)
@@ -209,8 +205,8 @@ func undoRestOf(t *testing.T, s backend.Store, state string) {
 	}
 }
 
-// Whatever goes wrong in an undo, the next one ends in what an undisturbed one
-// makes, and nothing is removed meanwhile that the run had left or brought back.
+// TestTroubleInAnUndo: with any fault in an undo, the next one has the result of one without
+// faults, and nothing is removed meanwhile that the run had left or that was restored.
 func TestTroubleInAnUndo(t *testing.T) {
 	policy := messyPolicy()
 	was := dump(messy().Memory())
@@ -240,8 +236,8 @@ func TestTroubleInAnUndo(t *testing.T) {
 	})
 }
 
-// Many operations that go wrong, with several workers: still no tag loses
-// anything, and the next fix that nothing disturbs comes to the same end.
+// TestMuchTrouble: with many faults and several workers, no tag loses anything, and the next
+// fix has the result of one without faults.
 func TestMuchTrouble(t *testing.T) {
 	policy := messyPolicy()
 	clean := messy().Memory()
@@ -274,8 +270,8 @@ func TestMuchTrouble(t *testing.T) {
 	}
 }
 
-// atRandom lets operations go wrong at random, about as many in a hundred. A key
-// is lied about once: a lie that is told twice is as good as the truth.
+// atRandom makes about percent of operations faulty. A false answer about a key is given
+// once: twice it can't be detected.
 func atRandom(seed uint64, w fixtures.Wrong, percent int) fixtures.Rule {
 	var mu sync.Mutex
 	r, told := rand.New(rand.NewPCG(seed, uint64(w))), map[string]bool{}
@@ -291,9 +287,9 @@ func atRandom(seed uint64, w fixtures.Wrong, percent int) fixtures.Rule {
 	}
 }
 
-// Whatever goes wrong, and however often, in a check, in a fix by many workers
-// and in its undo, on each golden store: no tag loses anything, nothing is removed that
-// an undisturbed fix keeps, and what follows undisturbed comes to the same end.
+// TestMuchTroubleInGoldenStores: with many faults in a check, a fix and its undo, on each
+// golden store, no tag loses anything, nothing more is removed, and runs without faults have
+// the usual result.
 func TestMuchTroubleInGoldenStores(t *testing.T) {
 	policy := gc.Policy{Untagged: true}
 	for name, b := range oneOfEach() {
@@ -315,7 +311,7 @@ func TestMuchTroubleInGoldenStores(t *testing.T) {
 	}
 }
 
-// troubled is a store in trouble.
+// troubled is a store with faults.
 type troubled struct {
 	*testing.T
 	m      *fixtures.Memory
@@ -324,7 +320,7 @@ type troubled struct {
 	how    string
 }
 
-// fix checks and fixes with trouble, and then fixes without.
+// fix fixes with faults, and then without.
 func (tr troubled) fix(f *fixtures.FaultyStore, was, want map[string]string) {
 	tr.Helper()
 	o := options(tr.policy)
@@ -350,12 +346,12 @@ func (tr troubled) fix(f *fixtures.FaultyStore, was, want map[string]string) {
 	}
 }
 
-// undo undoes with trouble, and then without.
+// undo undoes with faults, and then without.
 func (tr troubled) undo(f *fixtures.FaultyStore, was, want map[string]string) {
 	tr.Helper()
 	Undo(context.Background(), f, tr.state, "")
 	needed := needs(was)
-	maps.DeleteFunc(needed, func(key string, _ bool) bool { return was[key] != want[key] }) // written by the fix, and on their way back
+	maps.DeleteFunc(needed, func(key string, _ bool) bool { return was[key] != want[key] }) // written by the fix, and to be removed
 	if l := lost(needed, was, dump(tr.m)); l != "" {
 		tr.Fatalf("%s: after a broken undo a tag's needs:\n%s", tr.how, l)
 	}
@@ -365,8 +361,8 @@ func (tr troubled) undo(f *fixtures.FaultyStore, was, want map[string]string) {
 	}
 }
 
-// removable is a small store in which a removal takes one of everything, and has
-// to leave something beside each.
+// removable returns a small store for a removal of all kinds of objects, with something to
+// keep beside each.
 func removable() (*fixtures.Builder, gc.Policy) {
 	b := fixtures.New(7)
 	base := b.Image("a", "base", fixtures.Image{Layers: []int{20}})
@@ -385,7 +381,7 @@ func removable() (*fixtures.Builder, gc.Policy) {
 	return b, asking("a:zold", "a:many", "w")
 }
 
-// lesser are the files of a store without those tags.
+// lesser returns the files of a store without the removed tags.
 func lesser(was map[string]string, p *plan.Plan) map[string]string {
 	rest := map[string]string{}
 	for key, content := range was {
@@ -396,9 +392,9 @@ func lesser(was map[string]string, p *plan.Plan) map[string]string {
 	return rest
 }
 
-// Whatever goes wrong in a removal: no tag that is kept loses anything, nothing is removed
-// that an undisturbed removal keeps, a run that crashed is resumed and ends
-// where the undisturbed one does, and an undo gives all of it back.
+// TestTroubleInARemoval: with any fault in a removal, no kept tag loses anything, nothing
+// more is removed, an interrupted run is resumed with the usual result, and an undo restores
+// all of it.
 func TestTroubleInARemoval(t *testing.T) {
 	b, policy := removable()
 	clean := b.Memory()
@@ -453,7 +449,7 @@ func TestTroubleInARemoval(t *testing.T) {
 	})
 }
 
-// allPull holds a store to this: a tag that is there can be pulled.
+// allPull checks that every tag can be pulled.
 func allPull(t *testing.T, is map[string]string) {
 	t.Helper()
 	r, _, err := check.Store(context.Background(), storeOf(is), options(gc.Policy{}))
@@ -468,8 +464,7 @@ func allPull(t *testing.T, is map[string]string) {
 	}
 }
 
-// signed holds a store to this: what signs the target of a tag that is there
-// still is there too.
+// signed checks that the signatures of the tags' targets exist.
 func signed(t *testing.T, was, is map[string]string) {
 	t.Helper()
 	for key, content := range is {
@@ -484,7 +479,7 @@ func signed(t *testing.T, was, is map[string]string) {
 	}
 }
 
-// storeOf is a store with the files of a dump.
+// storeOf returns a store with the files of a dump.
 func storeOf(all map[string]string) *fixtures.Memory {
 	m := &fixtures.Memory{}
 	for key, body := range bodies(all) {

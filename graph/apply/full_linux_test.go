@@ -20,9 +20,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// smallDisk mounts a small filesystem at a new directory, and fills all of it but so
-// many pages. free gives the rest back. It reports false where the test may not
-// mount anything.
+// smallDisk mounts a small filesystem at a new directory and fills all but some pages. free
+// frees the rest. ok is false if the test may not mount.
 func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
 	t.Helper()
 	dir = t.TempDir()
@@ -62,8 +61,7 @@ func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
 	}, true
 }
 
-// crowded is the messy store with so many orphans that they are removed in several
-// batches.
+// crowded returns the messy store with orphans for several batches.
 func crowded() *fixtures.Builder {
 	b := messy()
 	for i := range batchSize + batchSize/2 {
@@ -74,9 +72,8 @@ func crowded() *fixtures.Builder {
 	return b
 }
 
-// Where the disk of the state directory is full, nothing is changed that stands in
-// no journal, wherever it ends: once there is space, all that was done can be
-// undone, and the next fix ends in what an undisturbed one makes.
+// TestAFullDiskForTheJournal: if the disk of the state directory is full, every change is in
+// the journal. With space, all can be undone, and the next fix has the usual result.
 func TestAFullDiskForTheJournal(t *testing.T) {
 	policy := messyPolicy()
 	clean := crowded().Memory()
@@ -105,8 +102,8 @@ func TestAFullDiskForTheJournal(t *testing.T) {
 	}
 }
 
-// fullDisk runs a fix with so many pages left for the journal. It returns what
-// became of it, nil where nothing went wrong.
+// fullDisk runs a fix with some pages left for the journal. It returns the outcome, nil if
+// nothing failed.
 func fullDisk(t *testing.T, pages int, policy gc.Policy, was, want map[string]string, needed map[string]bool) (*Outcome, bool) {
 	t.Helper()
 	disk, free, ok := smallDisk(t, pages)
@@ -151,8 +148,7 @@ func fullDisk(t *testing.T, pages int, policy gc.Policy, was, want map[string]st
 	return out, true
 }
 
-// mounted mounts a small filesystem at a path. It reports false where the test
-// may not; the kernel is known to refuse then.
+// mounted mounts a small filesystem. It returns false if the test may not.
 func mounted(t *testing.T, at, options string) bool {
 	t.Helper()
 	err := syscall.Mount("regfsck-test", at, "tmpfs", 0, options)
@@ -170,7 +166,7 @@ func mounted(t *testing.T, at, options string) bool {
 	return true
 }
 
-// A disk without any room can be purged: that is what one purges for.
+// TestAFullDiskIsPurged: a full disk can be purged.
 func TestAFullDiskIsPurged(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "registry")
 	if err := os.Mkdir(root, 0o755); err != nil {
@@ -196,8 +192,8 @@ func TestAFullDiskIsPurged(t *testing.T) {
 	}
 }
 
-// fillUp ends a journal where a block of the disk ends, with a line that means
-// nothing, and fills the disk.
+// fillUp extends a journal to the end of a block with a line without meaning, and fills the
+// disk.
 func fillUp(t *testing.T, state, run, ballast string) {
 	t.Helper()
 	journal := filepath.Join(journal.Dir(state, run), journal.FileName)
@@ -206,7 +202,7 @@ func fillUp(t *testing.T, state, run, ballast string) {
 		t.Fatal(err)
 	}
 	var line []byte
-	last := bytes.Count(all, []byte("\n")) // each has its number
+	last := bytes.Count(all, []byte("\n")) // the numbers of lines
 	for n := 0; n == 0 || (len(all)+len(line))%4096 != 0; n++ {
 		line = sealLine(fmt.Appendf(nil, `{"receipt":{"key":"%s"}`, strings.Repeat("x", n)), last+1)
 	}

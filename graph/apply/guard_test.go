@@ -20,14 +20,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// guarded is a store with something to fix, and what a run on it is asked.
+// guarded is a store with something to fix, and the input of a run.
 type guarded struct {
 	t  *testing.T
 	m  *fixtures.Memory
 	in Input
 }
 
-// garbage is a store with an orphan and an untagged manifest.
+// garbage returns a store with an orphan and an untagged manifest.
 func garbage() *fixtures.Builder {
 	b := fixtures.New(3)
 	b.Image("a", "v1", fixtures.Image{})
@@ -54,8 +54,7 @@ func guard(t *testing.T, b *fixtures.Builder, p gc.Policy) *guarded {
 	return g
 }
 
-// refused runs, and wants a refusal for a reason that has the word, and the
-// store as it was.
+// refused expects a refusal with the word, without changes.
 func (g *guarded) refused(word string) *Refused {
 	g.t.Helper()
 	was := dump(g.m)
@@ -81,7 +80,7 @@ func (g *guarded) refused(word string) *Refused {
 	return r
 }
 
-// runs runs, and wants no refusal.
+// runs expects no refusal.
 func (g *guarded) runs() *Outcome {
 	g.t.Helper()
 	out, err := Run(context.Background(), g.in)
@@ -102,7 +101,7 @@ func TestGuardsOfFacts(t *testing.T) {
 	g.runs()
 }
 
-// cancelled is a store that is given up while it is asked what it can keep.
+// cancelled is a store whose context is cancelled when it is asked whether it can undo.
 type cancelled struct {
 	backend.Store
 	cancel func()
@@ -141,7 +140,7 @@ func TestAChangedStoreIsRefused(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{})
 	g.in.Store = fixtures.NewFaultyStore(g.m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
 		if op == fixtures.OpItem && key == "docker/registry/v2/repositories/z/_manifests/tags/newest/current/link" {
-			return fixtures.Lie // the listing comes before it is there
+			return fixtures.Lie // the listing precedes the change
 		}
 		return fixtures.Right
 	})
@@ -173,7 +172,7 @@ func TestAStalePlanIsRefused(t *testing.T) {
 			s := &g.in.Plan.Steps[0]
 			change(g.m, s)
 			just := g.in.Found
-			g.in.Found = nil // a plan that was saved
+			g.in.Found = nil // a saved plan
 			r := g.refused("stale")
 			if len(r.Reasons[0].Keys) != 1 || r.Reasons[0].Keys[0] != s.Key {
 				t.Errorf("it names %q, want %q", r.Reasons[0].Keys, s.Key)
@@ -191,8 +190,8 @@ func TestAStalePlanIsRefused(t *testing.T) {
 	}
 }
 
-// A plan can't rest on steps that it hasn't got: without the link's removal the
-// blob's isn't justified, however right it is with it.
+// TestAPlanThatLacksStepsIsRefused: without the removal of the link, the removal of the blob
+// doesn't follow.
 func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
 	b := garbage()
 	b.Push("a", "x", []byte("linked, and of no manifest"))
@@ -207,9 +206,9 @@ func TestAPlanThatLacksStepsIsRefused(t *testing.T) {
 	}
 }
 
-// Guards and totals go by what a plan says of its steps: one that says anything
-// else than a judgement does is none.
-func TestAPlanThatLiesIsRefused(t *testing.T) {
+// TestAnEditedPlanIsRefused: a step must be as the judgement has it, since guards and totals
+// use it.
+func TestAnEditedPlanIsRefused(t *testing.T) {
 	b := garbage()
 	b.Image("harbour/x", "", fixtures.Image{})
 	g := guard(t, b, gc.Policy{Untagged: true})
@@ -301,7 +300,8 @@ func TestASecondRegfsckIsRefused(t *testing.T) {
 	g.runs()
 }
 
-// While an undo isn't finished, and out of order, nothing is done.
+// TestAnUnfinishedUndoIsRefused: while an undo is unfinished, and out of order, nothing is
+// changed.
 func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{})
 	first := g.runs().Run
@@ -320,7 +320,8 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 	}
 }
 
-// Where a database may hold the tags, nothing goes for having none.
+// TestTagsInADatabaseAreRefused: if a database may hold the tags, no untagged manifest is
+// removed.
 func TestTagsInADatabaseAreRefused(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{Untagged: true})
 	g.in.Limits.AllowTagless = false
@@ -332,7 +333,7 @@ func TestTagsInADatabaseAreRefused(t *testing.T) {
 	plain := guard(t, garbage(), gc.Policy{})
 	plain.in.Limits.AllowTagless = false
 	plain.in.Given.Harbor = "auth.htpasswd.realm in config.yml"
-	plain.runs() // with revisions as roots nothing is lost
+	plain.runs() // with revisions as roots nothing is removed
 
 	b := fixtures.New(3)
 	for i := range 8 {
@@ -350,8 +351,8 @@ func TestTagsInADatabaseAreRefused(t *testing.T) {
 	g.runs()
 }
 
-// Shares are of the store as it was when a run began: what it has taken before it
-// was interrupted is no reason to refuse its plan, nor one that finishes the work.
+// TestSharesAreOfTheStoreAsItWas: what an interrupted run removed doesn't count against its
+// plan, or against one that finishes it.
 func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	b := fixtures.New(3)
 	for i := range 60 {
@@ -421,8 +422,8 @@ func TestSharesAreOfTheStoreAsItWas(t *testing.T) {
 	}
 }
 
-// TestOneIsNoPlural: a refusal about a single thing says so in the singular.
-func TestOneIsNoPlural(t *testing.T) {
+// TestSingular: a refusal about one object uses the singular.
+func TestSingular(t *testing.T) {
 	r := &check.Result{Findings: func(func(finding.Finding) bool) {}, Totals: check.Totals{Blobs: 1, Revisions: 1, Tags: 1, LayerLinks: 1, Bytes: 1}}
 	r.Counts[finding.StoreUnreadable].Count, r.Counts[finding.StoreChanged].Count = 1, 1
 	r.Doubts.Tagless, r.Doubts.Overtaken = []string{"app"}, []string{"app"}
@@ -444,9 +445,9 @@ func TestOneIsNoPlural(t *testing.T) {
 	}
 }
 
-// TestWhereGuardsBegin: each guard lets pass what is just within its bound, or of no
-// concern to it, and refuses what is just beyond.
-func TestWhereGuardsBegin(t *testing.T) {
+// TestLimitsOfGuards: each guard permits what is just within its limit, or doesn't concern
+// it, and refuses what is just beyond.
+func TestLimitsOfGuards(t *testing.T) {
 	d := layout.Sum([]byte("x")).String()
 	removal := func(kind plan.Kind, id finding.Kind, repository string) *plan.Plan {
 		return &plan.Plan{Steps: []plan.Step{{Op: plan.Remove, Kind: kind, Key: "k", Finding: id, Repository: repository}}}
@@ -480,7 +481,7 @@ func TestWhereGuardsBegin(t *testing.T) {
 		plan  *plan.Plan
 		l     Limits
 		f     Facts
-		why   string // a word of the refusal; "" for none
+		why   string // in the refusal; "" for none
 	}{
 		"nothing":                                {nil, orphan, most, Facts{}, ""},
 		"no undo for what is removed":            {nil, orphan, most, Facts{Given: Given{NoUndo: "no way"}}, "no way"},

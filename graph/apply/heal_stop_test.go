@@ -20,13 +20,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// stuck is a source that gives half of each blob and then nothing, until it is closed.
+// stuck is a source that returns half of each blob and then blocks until it is closed.
 type stuck struct {
 	source.Source
-	reached func() // is called where it falls silent
+	reached func() // called when it blocks
 }
 
-// Open is Source's.
+// Open implements source.Source.
 func (s *stuck) Open(ctx context.Context, b source.Blob) (io.ReadCloser, error) {
 	f, err := s.Source.Open(ctx, b)
 	if err != nil {
@@ -39,21 +39,21 @@ func (s *stuck) Open(ctx context.Context, b source.Blob) (io.ReadCloser, error) 
 	}{io.MultiReader(io.LimitReader(f, size/2), waiting{ctx, s.reached}), f}, err
 }
 
-// waiting is a reader that waits until its context ends.
+// waiting is a reader that blocks until its context ends.
 type waiting struct {
 	ctx     context.Context
 	reached func()
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (w waiting) Read([]byte) (int, error) {
 	w.reached()
 	<-w.ctx.Done()
 	return 0, w.ctx.Err()
 }
 
-// TestACopyThatIsStopped: a run that is told to stop leaves copies in their middle, and
-// nothing of them; it is resumed, or undone, as if nothing had been.
+// TestACopyThatIsStopped: a stopped run leaves nothing of unfinished copies; it can be
+// resumed or undone.
 func TestACopyThatIsStopped(t *testing.T) {
 	whole, left := bereft()
 	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
@@ -106,8 +106,8 @@ func TestACopyThatIsStopped(t *testing.T) {
 	}
 }
 
-// TestACopyIntoABucketThatIsStopped: the same in a bucket, where a large blob is sent in
-// parts: none of them is left, and no unfinished upload.
+// TestACopyIntoABucketThatIsStopped: in a bucket, where a large blob is sent in parts, no
+// part and no multipart upload remains.
 func TestACopyIntoABucketThatIsStopped(t *testing.T) {
 	whole := fixtures.New(12)
 	large := whole.Image("a", "v1", fixtures.Image{Layers: []int{40 << 20}}).Blobs[1]

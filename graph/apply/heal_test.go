@@ -23,8 +23,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// bereft is a small store, and what is left of it after a loss: a manifest and layers are
-// gone or wrong, a link is gone that the manifest proves, and there is garbage.
+// bereft returns a small store, and the same with lost or corrupt manifests and layers, a
+// lost link that the manifest proves, and garbage.
 func bereft(platforms ...string) (whole, left *fixtures.Builder) {
 	whole = fixtures.New(11)
 	gone := whole.Image("a", "v1", fixtures.Image{Layers: []int{40}})
@@ -43,16 +43,16 @@ func bereft(platforms ...string) (whole, left *fixtures.Builder) {
 	return whole, left
 }
 
-// closing is a Reader as a store that was opened.
+// closing is a Reader as an opened store.
 type closing struct{ backend.Reader }
 
 func (closing) Close() error { return nil }
 
-// sourceOf is a store as a source.
+// sourceOf returns a store as a source.
 func sourceOf(name string, r backend.Reader) source.Source { return source.OfStore(name, closing{r}) }
 
-// heal plans and applies with sources, as regfsck fix --from --apply does. What the plan
-// copies from may be other sources than it was made with.
+// heal plans and applies with sources, as regfsck fix --from --apply. The plan may be made
+// with other sources.
 func heal(s backend.Store, state string, planned, from []source.Source) (*plan.Plan, *Outcome, error) {
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, nil, err
@@ -70,7 +70,7 @@ func heal(s backend.Store, state string, planned, from []source.Source) (*plan.P
 	return p, out, err
 }
 
-// wrongBlobs are the blobs that hold other bytes than their names say.
+// wrongBlobs returns the blobs with wrong bytes.
 func wrongBlobs(files map[string]string) map[string]bool {
 	wrong := map[string]bool{}
 	for key, body := range bodies(files) {
@@ -81,9 +81,9 @@ func wrongBlobs(files map[string]string) map[string]bool {
 	return wrong
 }
 
-// TestAHealMendsAll: with a whole copy all tags can be pulled, the garbage goes in the same
-// run, and an undo gives back what was there, wrong bytes included.
-func TestAHealMendsAll(t *testing.T) {
+// TestAHealRepairsAll: with a complete source all tags can be pulled, garbage is removed in
+// the same run, and an undo restores the store, with its wrong bytes.
+func TestAHealRepairsAll(t *testing.T) {
 	whole, left := bereft("linux/amd64", "linux/arm64")
 	m, state := left.Memory(), t.TempDir()
 	was := dump(m)
@@ -108,9 +108,9 @@ func TestAHealMendsAll(t *testing.T) {
 	}
 }
 
-// TestAnUndoKeepsACopyWhereTheOriginalIsGone: where what a copy was written over isn't
-// kept any more, an undo leaves the right bytes, and says so.
-func TestAnUndoKeepsACopyWhereTheOriginalIsGone(t *testing.T) {
+// TestAnUndoKeepsACopyWithoutOriginal: if what a copy replaced was purged, an undo keeps the
+// copy, and says so.
+func TestAnUndoKeepsACopyWithoutOriginal(t *testing.T) {
 	whole, left := bereft()
 	dir := t.TempDir()
 	if err := left.WriteDir(dir); err != nil {
@@ -156,9 +156,9 @@ func TestAnUndoKeepsACopyWhereTheOriginalIsGone(t *testing.T) {
 	}
 }
 
-// TestNoLinkIsWrittenWithoutAWitness: a blob that comes back is served where it was served
-// before, and nowhere else. A repository that only names it in a tag gets no link to it.
-func TestNoLinkIsWrittenWithoutAWitness(t *testing.T) {
+// TestNoLinkIsWrittenWithoutEvidence: a restored blob is served where it was served before. A
+// repository with only a tag on it gets no link.
+func TestNoLinkIsWrittenWithoutEvidence(t *testing.T) {
 	whole := fixtures.New(12)
 	secret := whole.Image("prod", "v1", fixtures.Image{Layers: []int{70}})
 	mine := whole.Image("mine", "v1", fixtures.Image{Layers: []int{80}})
@@ -183,7 +183,7 @@ func TestNoLinkIsWrittenWithoutAWitness(t *testing.T) {
 	}
 }
 
-// lying are the ways in which a source goes wrong.
+// lying are the faults of a source.
 var lying = map[string]fixtures.Wrong{"fail": fixtures.Fail, "lie": fixtures.Lie, "cut": fixtures.Cut, "gone for good": fixtures.Crash}
 
 // flipping is a Reader whose files have a wrong byte.
@@ -201,10 +201,10 @@ func (f flipping) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(string(all))), err
 }
 
-// TestTroubleInASource has each operation of a source go wrong in turn, while the plan is
-// made and while it is carried out: no blob gets wrong bytes, no step is called done that
-// isn't, nothing else suffers, and with a second source nothing is amiss at all. Where
-// nobody knows what the only source has, nothing is changed.
+// TestTroubleInASource makes each operation of a source faulty in turn, during the plan and
+// during the run: no blob gets wrong bytes, no step is wrongly called done, other steps are
+// done, and a second source repairs all. If it is unknown what the only source has, nothing
+// is changed.
 func TestTroubleInASource(t *testing.T) {
 	whole, left := bereft("linux/amd64", "linux/arm64")
 	before := wrongBlobs(dump(left.Memory()))
@@ -258,8 +258,8 @@ func TestTroubleInASource(t *testing.T) {
 	checkHealed(t, before, m, p, out)
 }
 
-// checkHealed fails if a blob has wrong bytes that it hadn't before, or if a copy that is
-// called done isn't there.
+// checkHealed fails if a blob has new wrong bytes, or if a copy that was called done is
+// missing.
 func checkHealed(t *testing.T, before map[string]bool, m *fixtures.Memory, p *plan.Plan, out *Outcome) {
 	t.Helper()
 	is := dump(m)
@@ -278,8 +278,8 @@ func checkHealed(t *testing.T, before map[string]bool, m *fixtures.Memory, p *pl
 	}
 }
 
-// TestTroubleInAHeal has each operation of the store go wrong while it is healed: the next
-// run ends where an undisturbed one does, and all of it can be undone.
+// TestTroubleInAHeal makes each operation of the store faulty during a heal: the next run has
+// the usual result, and all can be undone.
 func TestTroubleInAHeal(t *testing.T) {
 	whole, left := bereft()
 	from := []source.Source{sourceOf("copy", whole.Memory())}
@@ -307,16 +307,16 @@ func TestTroubleInAHeal(t *testing.T) {
 		if _, out, err := heal(m.Store(), state, from, from); err != nil || len(out.NotDone) > 0 {
 			t.Fatalf("the next run: %v, %+v", err, out)
 		}
-		if d := diff(bodies(want), bodies(dump(m))); d != "" { // what was seen late has no time of its own
+		if d := diff(bodies(want), bodies(dump(m))); d != "" { // blobs that were found late have other times
 			t.Fatalf("after the next run:\n%s", d)
 		}
 		return tr.fired
 	})
 }
 
-// TestLessIsHealedAndNoMoreIsRemoved: a plan that leaves in the source what no tag needs
-// removes nothing that the plan which copies all would keep, whatever else is asked for.
-func TestLessIsHealedAndNoMoreIsRemoved(t *testing.T) {
+// TestHealingLessRemovesNoMore: a plan that doesn't copy what no tag needs removes nothing
+// that one which copies it would keep.
+func TestHealingLessRemovesNoMore(t *testing.T) {
 	left, healed := 0, 0
 	for seed := range uint64(40) {
 		whole, _ := fixtures.Random(seed)

@@ -20,7 +20,7 @@ import (
 // sector is the least that a disk writes.
 const sector = 512
 
-// written is a run that came to its end, and its journal.
+// written is a completed run with its journal.
 type written struct {
 	m         *fixtures.Memory
 	state, id string
@@ -40,7 +40,7 @@ func writtenRun(t *testing.T) *written {
 	return w
 }
 
-// damage reads the journal with other content, and returns what is said of it.
+// damage returns the damage of the journal with other content.
 func (w *written) damage(t *testing.T, content []byte) string {
 	t.Helper()
 	if err := os.WriteFile(w.name, content, 0o600); err != nil {
@@ -53,9 +53,8 @@ func (w *written) damage(t *testing.T, content []byte) string {
 	return p.Damage
 }
 
-// A journal in which a bit is not what was written, or of which a line is missing
-// or stands there twice, or in which zeros took the place of what was on the disk,
-// is damaged, and says where; all other lines count.
+// TestDamageOfAJournalIsSeen: a changed bit, a missing or repeated line, or zeros in place of
+// synced lines are reported with their place; all other lines count.
 func TestDamageOfAJournalIsSeen(t *testing.T) {
 	w := writtenRun(t)
 	if d := w.damage(t, w.whole); d != "" {
@@ -98,8 +97,8 @@ func TestDamageOfAJournalIsSeen(t *testing.T) {
 	}
 }
 
-// A journal that an earlier version wrote has no numbers and no checksums. It is
-// read, carried on, and from then on what is damaged in the new lines is seen.
+// TestAJournalOfAnEarlierVersion: a journal without numbers and checksums is read and
+// continued, and damage to the new lines is found.
 func TestAJournalOfAnEarlierVersion(t *testing.T) {
 	w := writtenRun(t)
 	old := regexp.MustCompile(`,"n":\d+(,"synced":\d+)?,"crc":\d+}`).ReplaceAll(w.whole, []byte("}"))
@@ -130,9 +129,9 @@ func TestAJournalOfAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// While a process has a journal open nobody else writes to it, and whoever finds
-// another file in its place writes nothing.
-func TestAJournalIsOneProcesss(t *testing.T) {
+// TestAJournalIsLocked: an open journal can't be written by another process, and nothing is
+// written if the file was replaced.
+func TestAJournalIsLocked(t *testing.T) {
 	w := writtenRun(t)
 	p, err := journal.Read(w.state, w.id, journal.Whole)
 	if err != nil {
@@ -165,9 +164,9 @@ func TestAJournalIsOneProcesss(t *testing.T) {
 	}
 }
 
-// A damaged journal stops neither another run nor the list of them, and the
-// newest, whole one can be undone.
-func TestADamagedJournalStopsNobody(t *testing.T) {
+// TestADamagedJournal: it prevents neither another run nor the list, and the newest run can
+// be undone.
+func TestADamagedJournal(t *testing.T) {
 	w := writtenRun(t)
 	for name, spoil := range map[string]func() error{
 		"flipped": func() error {
@@ -219,9 +218,9 @@ func TestADamagedJournalStopsNobody(t *testing.T) {
 	}
 }
 
-// What a receipt answers to was on the disk before it was written: a hole in that is
-// damage, also where the run was interrupted before anything said how far all was synced.
-func TestAReceiptTellsOfAHoleInWhatWasSynced(t *testing.T) {
+// TestAHoleBeforeAReceipt: all before a receipt was synced, so a hole there is damage, also
+// if the run was interrupted before a line said how far all was synced.
+func TestAHoleBeforeAReceipt(t *testing.T) {
 	w := writtenRun(t)
 	whole, err := journal.Read(w.state, w.id, journal.Whole)
 	if err != nil {

@@ -17,8 +17,7 @@ import (
 	"regfsck/graph/plan"
 )
 
-// robbed is a store of which something happens after the first removal, or the
-// first restoring.
+// robbed is a store in which something happens after the first removal or restoration.
 type robbed struct {
 	*file.Store
 	then func()
@@ -36,10 +35,9 @@ func (r *robbed) Restore(ctx context.Context, run backend.Run, receipts []backen
 	return r.Store.Restore(ctx, run, receipts)
 }
 
-// A run, or an undo, whose lock or journal becomes another's while it is at work
-// ends after the batch that it is at, and adds nothing to the journal. What it has
-// done is known to whoever goes on.
-func TestARunEndsOnceItsLockIsAnothers(t *testing.T) {
+// TestARunEndsOnceItsLockIsLost: a run or undo whose lock or journal is taken ends after its
+// batch, and writes nothing more to the journal. The next run knows what it did.
+func TestARunEndsOnceItsLockIsLost(t *testing.T) {
 	for name, take := range map[string]func(t *testing.T, state string){
 		"the lock": func(t *testing.T, state string) {
 			if err := os.Remove(filepath.Join(state, "lock")); err != nil {
@@ -102,7 +100,7 @@ func TestARunEndsOnceItsLockIsAnothers(t *testing.T) {
 	}
 }
 
-// journalOf is the one journal in a state directory.
+// journalOf returns the path of the only journal in a state directory.
 func journalOf(t *testing.T, state string) string {
 	t.Helper()
 	all, err := filepath.Glob(filepath.Join(state, journal.RunsName, "*", journal.FileName))
@@ -112,7 +110,7 @@ func journalOf(t *testing.T, state string) string {
 	return all[0]
 }
 
-// text is what a file holds.
+// text returns the content of a file.
 func text(t *testing.T, path string) string {
 	t.Helper()
 	all, err := os.ReadFile(path)
@@ -122,8 +120,8 @@ func text(t *testing.T, path string) string {
 	return string(all)
 }
 
-// What another run has added to a journal since it was read isn't cut off.
-func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
+// TestAJournalThatHasGrown: lines that another run has added are never cut off.
+func TestAJournalThatHasGrown(t *testing.T) {
 	w, _, state := onDisk(t, messy(), true)
 	mustFix(t, w, state, gc.Policy{})
 	name := journalOf(t, state)
@@ -141,9 +139,9 @@ func TestWhatAnotherWroteToAJournalStays(t *testing.T) {
 	}
 }
 
-// The list of runs counts and weighs what a run did as the run itself has said; where
-// a crash took what it noted, the store tells.
-func TestARunIsListedWithWhatItDid(t *testing.T) {
+// TestSummariesOfRuns: the list has the same counts and bytes as a run's own report; after a
+// crash, from the store.
+func TestSummariesOfRuns(t *testing.T) {
 	policy := gc.Policy{Untagged: true}
 	stores := oneOfEach()
 	stores["messy"] = messy()
@@ -173,7 +171,7 @@ func TestARunIsListedWithWhatItDid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, i := range p.Intents { // as if it had been about to take this, and hadn't
+			for _, i := range p.Intents { // as if it had intended this and hadn't done it
 				if i.Op == plan.Remove && i.Kind == plan.Blob && i.Step == "" {
 					if err := w.Restore(context.Background(), backend.Run{ID: out.Run, Keep: true}, []backend.Receipt{{Key: i.Key}})[0]; err != nil {
 						t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// leftovers is a store with an untagged manifest, an upload and a spare blob.
+// leftovers returns a store with an untagged manifest, an upload and an orphan.
 func leftovers() (b *fixtures.Builder, untagged fixtures.Manifest, upload string) {
 	b = fixtures.New(5)
 	b.Image("a", "v1", fixtures.Image{})
@@ -26,8 +26,7 @@ func leftovers() (b *fixtures.Builder, untagged fixtures.Manifest, upload string
 	return b, untagged, upload
 }
 
-// atFirst returns a rule that does something when the first operation of a kind
-// comes.
+// atFirst returns a rule that calls do at the first operation of a kind.
 func atFirst(op fixtures.Op, do func()) fixtures.Rule {
 	done := false
 	return func(_ int, is fixtures.Op, _ string) fixtures.Wrong {
@@ -39,7 +38,7 @@ func atFirst(op fixtures.Op, do func()) fixtures.Rule {
 	}
 }
 
-// reasons are why steps were skipped or failed, by key.
+// reasons returns why steps were skipped or failed, by key.
 func reasons(out *Outcome) map[string]string {
 	all := map[string]string{}
 	for _, l := range out.NotDone {
@@ -48,14 +47,14 @@ func reasons(out *Outcome) map[string]string {
 	return all
 }
 
-// What changes once the removals have begun is left and named, with all that it
-// needs.
-func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
+// TestConcurrentChangesAreSkipped: what changes during the removals is skipped and reported,
+// with all that it needs.
+func TestConcurrentChangesAreSkipped(t *testing.T) {
 	_, m, upload := leftovers()
 	link, blob := m.LayerKey(1), m.Blobs[1].Key()
 	for name, c := range map[string]struct {
 		change func(*fixtures.Memory)
-		left   map[string]string // by key: a word of the reason
+		left   map[string]string // by key: in the reason
 	}{
 		"a link is written anew": {
 			func(s *fixtures.Memory) { s.Put(link, []byte(layout.Empty.String()), now) },
@@ -107,8 +106,8 @@ func TestWhatChangesMeanwhileIsLeft(t *testing.T) {
 	}
 }
 
-// What could not be removed keeps all that it reaches, and neither counts as
-// freed.
+// TestAFailureKeepsWhatItReaches: what could not be removed keeps all that it needs, and
+// doesn't count as freed.
 func TestAFailureKeepsWhatItReaches(t *testing.T) {
 	b, m, _ := leftovers()
 	store := b.Memory()
@@ -138,8 +137,8 @@ func TestAFailureKeepsWhatItReaches(t *testing.T) {
 	}
 }
 
-// A tag is kept if one entry of its history does.
-func TestATagStaysWithItsHistory(t *testing.T) {
+// TestATagIsKeptWithItsHistory: a tag is kept if one entry of its history is.
+func TestATagIsKeptWithItsHistory(t *testing.T) {
 	b, _, _ := leftovers()
 	nobody := layout.Sum([]byte("nobody"))
 	b.Tag("a", "dangling", nobody)
@@ -161,8 +160,9 @@ func TestATagStaysWithItsHistory(t *testing.T) {
 	}
 }
 
-// Where the store changes while links are written, nothing is removed.
-func TestNothingGoesWhenItNeedNotAnyMore(t *testing.T) {
+// TestNothingIsRemovedAfterAChange: if the store changes while links are written, nothing is
+// removed.
+func TestNothingIsRemovedAfterAChange(t *testing.T) {
 	b, m, _ := leftovers()
 	b.Erase(b.Tagged("b", "v1").RevisionKey())
 	store := b.Memory()
@@ -182,8 +182,8 @@ func TestNothingGoesWhenItNeedNotAnyMore(t *testing.T) {
 	}
 }
 
-// A blob that is moved away for its bytes is hashed once more before.
-func TestABlobThatIsHealedStays(t *testing.T) {
+// TestAHealedBlobIsKept: a corrupt blob is hashed again before it is moved away.
+func TestAHealedBlobIsKept(t *testing.T) {
 	b, m, _ := leftovers()
 	good, _ := b.File(m.Blobs[1].Key())
 	b.Edit(m.Blobs[1].Key(), func(x []byte) []byte { x[0] ^= 1; return x })
@@ -207,9 +207,9 @@ func TestABlobThatIsHealedStays(t *testing.T) {
 	}
 }
 
-// Nothing that came since is written over by an undo: it is left and named, and
-// the rest comes back.
-func TestAnUndoWritesOverNothing(t *testing.T) {
+// TestAnUndoReplacesNothing: keys that were written since are skipped and reported, and the
+// rest is restored.
+func TestAnUndoReplacesNothing(t *testing.T) {
 	b, m, _ := leftovers()
 	b.Erase(b.Tagged("b", "v1").RevisionKey())
 	store, state := b.Memory(), t.TempDir()
@@ -247,7 +247,7 @@ func TestAnUndoWritesOverNothing(t *testing.T) {
 	}
 }
 
-func TestRunsAndTheirEnds(t *testing.T) {
+func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 	b, _, _ := leftovers()
 	store, state := b.Memory(), t.TempDir()
 	if runs, err := journal.Summaries(state); err != nil || len(runs) > 0 {
@@ -283,7 +283,7 @@ func TestRunsAndTheirEnds(t *testing.T) {
 	}
 }
 
-// Without an undo what is removed is freed at once.
+// TestWithoutAnUndoBytesAreFreed: without a quarantine, removals free space.
 func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{})
 	g.in.Run.Keep = false
@@ -296,9 +296,9 @@ func TestWithoutAnUndoBytesAreFreed(t *testing.T) {
 	}
 }
 
-// What was pushed again since a plan was made, byte for byte the same, isn't what
-// somebody wanted to go: the plan is refused.
-func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
+// TestRepeatedPushes: what was pushed again since the plan, even the same bytes, isn't
+// removed: the plan is refused.
+func TestRepeatedPushes(t *testing.T) {
 	untagged := gc.Policy{Untagged: true}
 	for name, c := range map[string]struct {
 		policy gc.Policy
@@ -322,7 +322,7 @@ func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
 			if len(p.Steps) == 0 {
 				t.Fatal("nothing is planned")
 			}
-			b.SetClock(now.AddDate(0, -1, 0)) // long enough ago that nothing is in grace
+			b.SetClock(now.AddDate(0, -1, 0)) // nothing is in grace
 			c.again(b, image)
 			m := b.Memory()
 			was := dump(m)
@@ -339,17 +339,17 @@ func TestWhatIsPushedAgainDoesNotGo(t *testing.T) {
 	}
 }
 
-// pushTag is the end of a push of what a repository has already.
+// pushTag is the end of a push of an existing image.
 func pushTag(b *fixtures.Builder, m fixtures.Manifest) { b.Tag("a", "v1", m.Digest) }
 
-// pushManifest is what a push by digest leaves of a manifest that is there.
+// pushManifest writes what a push by digest writes of an existing manifest.
 func pushManifest(b *fixtures.Builder, m fixtures.Manifest) {
 	b.Put(m.RevisionKey(), []byte(m.Digest.String()))
 }
 
-// What is there again isn't withdrawn, also where the plan was made just now and all
-// links are what they were: then its steps don't follow any more.
-func TestWhatIsThereAgainIsNotWithdrawn(t *testing.T) {
+// TestRestoredImagesAreNotWithdrawn: if a missing blob is there again, the steps don't
+// follow, even in the same run with unchanged links.
+func TestRestoredImagesAreNotWithdrawn(t *testing.T) {
 	b := fixtures.New(7)
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
@@ -361,9 +361,9 @@ func TestWhatIsThereAgainIsNotWithdrawn(t *testing.T) {
 	g.refused("stale")
 }
 
-// A tag is removed with all of its history or not at all, also where a plan names only some
-// of it.
-func TestATagOfWhichAPlanNamesSomeStays(t *testing.T) {
+// TestPartsOfATag: a tag is removed with all of its history or not at all, also if a plan has
+// only some of it.
+func TestPartsOfATag(t *testing.T) {
 	b, _, _ := leftovers()
 	b.Tag("a", "dangling", layout.Sum([]byte("nobody")))
 	b.Tag("a", "dangling", layout.Sum([]byte("nobody else")))

@@ -23,9 +23,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Stale parts go, after one more listing; what stands at their keys stays. An
-// undo brings back all else, names them, and comes to its end.
-func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
+// TestAborts: stale multipart uploads are aborted after another listing; objects at their
+// keys are kept. An undo restores all else and reports them.
+func TestAborts(t *testing.T) {
 	p, data := partly()
 	was, state := dump(p.m), t.TempDir()
 	out := mustFix(t, p, state, gc.Policy{})
@@ -61,9 +61,9 @@ func TestMultipartUploadsAreGivenUpForGood(t *testing.T) {
 	}
 }
 
-// A part that isn't what it was, or can't be given up, is left and named, and so
-// are those of an upload that is kept. All else is done.
-func TestMultipartUploadsThatAreLeft(t *testing.T) {
+// TestSkippedAborts: a multipart upload that has changed, can't be aborted, or is of a kept
+// upload is skipped and reported. All else is done.
+func TestSkippedAborts(t *testing.T) {
 	denied := fmt.Errorf("abort: %w: it needs s3:AbortMultipartUpload", fs.ErrPermission)
 	at := func(n int, do func()) func(int) error {
 		return func(is int) error {
@@ -75,7 +75,7 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		spoil  func(p *parted)
-		left   map[string]string // by id: a word of the reason
+		left   map[string]string // by id: in the reason
 		failed bool
 		stay   []string
 	}{
@@ -151,8 +151,9 @@ func TestMultipartUploadsThatAreLeft(t *testing.T) {
 	}
 }
 
-// The parts of an upload that somebody went on with stay with it.
-func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
+// TestPartsOfAContinuedUpload: the multipart uploads of an upload that was continued are
+// kept.
+func TestPartsOfAContinuedUpload(t *testing.T) {
 	p, data := partly()
 	dir := layout.UploadKey("a", "u") + "/"
 	p.FaultyStore = fixtures.NewFaultyStore(p.m.Store(), atFirst(fixtures.OpRemove, func() { // of a link
@@ -168,8 +169,8 @@ func TestPartsOfAnUploadThatStaysStay(t *testing.T) {
 	}
 }
 
-// What somebody went on with since the plan was made refuses it.
-func TestAPartThatIsYoungByNow(t *testing.T) {
+// TestAContinuedMultipartUpload: one that was continued since the plan refuses it.
+func TestAContinuedMultipartUpload(t *testing.T) {
 	p, data := partly()
 	p.FaultyStore = fixtures.NewFaultyStore(p.m.Store(), atFirst(fixtures.OpLock, func() {
 		p.m.Put(layout.UploadKey("a", "u")+"/startedat", []byte("once more"), now)
@@ -180,7 +181,7 @@ func TestAPartThatIsYoungByNow(t *testing.T) {
 	}
 }
 
-// A plan that names one part of several at a key takes that one alone.
+// TestAPlanOfOnePart: a plan aborts only the one of several at a key that it has.
 func TestAPlanOfOnePart(t *testing.T) {
 	p, _ := partly()
 	p.add(p.blob, "another", fixtures.Epoch)
@@ -199,19 +200,20 @@ func TestAPlanOfOnePart(t *testing.T) {
 	if err != nil || !run.Intended(plan.Abort, plan.FullKey(p.blob, "copy")) || run.Intended(plan.Abort, plan.FullKey(p.blob, "another")) {
 		t.Errorf("%v, %+v", err, run)
 	}
-	if kept, err := purgeReceipts(run, state); err != nil || len(kept) > 0 { // what stands at its key was never the run's
+	if kept, err := purgeReceipts(run, state); err != nil || len(kept) > 0 { // the object at its key was never the run's
 		t.Errorf("%v, kept are %+v", err, kept)
 	}
 }
 
-// nothingParted hides that uploads can be given up.
+// nothingParted hides the method Abort.
 type nothingParted struct {
 	backend.Store
 	backend.Multipart
 }
 
-// A store that can only tell of multipart uploads keeps them, and says why.
-func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
+// TestAStoreWithoutAbort: a store that can only list multipart uploads keeps them, with the
+// reason.
+func TestAStoreWithoutAbort(t *testing.T) {
 	p, _ := partly()
 	out, err := fix(nothingParted{p.m.Store(), p}, t.TempDir(), gc.Policy{})
 	if err != nil || len(out.NotDone) != 3 || len(p.ids()) != 4 || out.NotDone[0].Reason != backend.ErrNoMultipart.Error() {
@@ -219,9 +221,8 @@ func TestAStoreThatCanNotGiveUpUploads(t *testing.T) {
 	}
 }
 
-// What was given up before a crash took the receipts is done when the plan is
-// resumed, what was only meant to be is done then, and a run that ends
-// so keeps what an undo needs.
+// TestMultipartUploadsAfterACrash: what was aborted before a crash without a receipt counts
+// as done when the plan is resumed, the rest is done then, and the run can be undone.
 func TestMultipartUploadsAfterACrash(t *testing.T) {
 	for _, meant := range []bool{false, true} {
 		p, data := partly()
@@ -252,15 +253,15 @@ func TestMultipartUploadsAfterACrash(t *testing.T) {
 	}
 }
 
-// partedBucket is a store in a bucket, behind a proxy, with stale parts of an
-// upload, one at a blob's key, and a young one.
+// partedBucket is a store in a bucket behind a proxy, with stale multipart uploads: of an
+// upload, at a blob's key, and a young one.
 type partedBucket struct {
 	*s3.Store
 	t     *testing.T
 	place *s3test.Bucket
 	proxy *s3test.Proxy
-	data  string // where the upload has two parts
-	blob  string // the key of one that is needed
+	data  string // of an upload with two parts
+	blob  string // the key of a needed blob
 	young string
 }
 
@@ -304,8 +305,8 @@ func (p *partedBucket) ids() (all []string) {
 	return all
 }
 
-// In a bucket the stale parts go, and neither the young one nor an object at the
-// same key. After a crash they are done; nothing that follows takes the object.
+// TestMultipartUploadsInABucket: stale ones are aborted, neither the young one nor an object
+// at the same key. After a crash they are done; nothing later removes the object.
 func TestMultipartUploadsInABucket(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	for n, crashed := range []bool{false, true} {
@@ -350,7 +351,7 @@ func TestMultipartUploadsInABucket(t *testing.T) {
 	}
 }
 
-// Where aborting is denied, what is missing is said once, and all else is done.
+// TestABucketThatDeniesAborts: the missing permission is reported once, and all else is done.
 func TestABucketThatDeniesAborts(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	p, state := inPartedBucket(t, server, "denied"), t.TempDir()
@@ -379,11 +380,11 @@ func TestABucketThatDeniesAborts(t *testing.T) {
 type parted struct {
 	*fixtures.FaultyStore
 	m        *fixtures.Memory
-	blob     string // the key of one that is needed
+	blob     string // the key of a needed blob
 	uploads  []backend.Upload
 	listings int
-	list     func(n int) error                    // is called before the n-th listing
-	abort    func(u backend.Upload) (bool, error) // says whether an abort is made, and what is said of it
+	list     func(n int) error                    // called before the n-th listing
+	abort    func(u backend.Upload) (bool, error) // returns whether an abort is made, and its error
 }
 
 func (p *parted) Uploads(_ context.Context, each func(backend.Upload) error) error {
@@ -425,8 +426,8 @@ func (p *parted) ids() (all []string) {
 	return all
 }
 
-// partly is a store with garbage, a stale upload that has two parts, one part at
-// the key of a blob that is needed, and a young one.
+// partly returns a store with garbage, a stale upload with two parts, a stale one at the key
+// of a needed blob, and a young one.
 func partly() (p *parted, data string) {
 	b := garbage()
 	data, blob := layout.UploadKey("a", "u")+"/data", b.Image("a", "v2", fixtures.Image{}).Blobs[1].Key()

@@ -15,15 +15,14 @@ import (
 	"regfsck/walker/layout"
 )
 
-// checked returns a step's result once its precondition was checked in a store.
+// checked returns a step's result after the check of its precondition.
 func checked(s backend.Store, step plan.Step) *stepResult {
 	w := &stepResult{step: &step}
 	checkStep(context.Background(), s, w)
 	return w
 }
 
-// A step is carried out only where its object is what the plan says: what stands there
-// otherwise, or doesn't stand there any more, is somebody else's doing.
+// TestPreconditions: a step is carried out only if its object is as planned.
 func TestPreconditions(t *testing.T) {
 	right := []byte("the right bytes")
 	d := layout.Sum(right)
@@ -44,8 +43,8 @@ func TestPreconditions(t *testing.T) {
 	corrupt.Corrupt, corrupt.Size = true, int64(len(right))
 	for name, c := range map[string]struct {
 		step  plan.Step
-		holds string // what stands at the step's key; "-" for nothing
-		why   string // a word of the reason; "" where the step is carried out
+		holds string // the content at the step's key; "-" for none
+		why   string // in the reason; "" if the step is carried out
 	}{
 		"a link that is rebuilt":            {rebuild, "old", ""},
 		"a link that was rebuilt":           {rebuild, d.String(), "holds something else"},
@@ -103,8 +102,8 @@ func TestPreconditions(t *testing.T) {
 	}
 }
 
-// An undo removes just the directories that had to be made for a write: that one is
-// missing has to be said twice.
+// TestTheDirectoriesMadeForAWriteAreKnown: an undo removes exactly the directories that were
+// created for a write; missing ones are asked for twice.
 func TestTheDirectoriesMadeForAWriteAreKnown(t *testing.T) {
 	d := layout.Sum([]byte("x"))
 	step := plan.Step{Op: plan.Write, Kind: plan.Rebuilt, Key: layout.LayerKey("a/b", d), Finding: finding.LayerLinkMissing, Absent: true, Body: plan.Text(d.String())}
@@ -143,9 +142,8 @@ func TestTheDirectoriesMadeForAWriteAreKnown(t *testing.T) {
 	}
 }
 
-// An upload with a name in it that no journal can hold stays, be it a file's or an empty
-// directory's.
-func TestAnUploadWithANameThatIsNoUTF8Stays(t *testing.T) {
+// TestAnUploadWithANameThatIsNotUTF8: an upload with such a file or directory is kept.
+func TestAnUploadWithANameThatIsNotUTF8(t *testing.T) {
 	key := layout.UploadKey("a", "6fe6cbb0-1111-4222-8333-444444444444")
 	step := plan.Step{Op: plan.Remove, Kind: plan.Upload, Key: key + "/", Finding: finding.UploadStale, Size: 3, Modified: fixtures.Epoch.Unix()}
 	for name, spoil := range map[string]func(*fixtures.Memory){

@@ -30,14 +30,14 @@ import (
 	"regfsck/graph/plan"
 )
 
-// mishap is one way in which a bucket goes wrong. Its faults are made anew for
-// each phase; percent is about how many requests they meet.
+// mishap is a kind of fault of a bucket. Its faults are made anew for each phase; percent is
+// the share of requests.
 type mishap struct {
-	lies   bool // about keys, each once: it can't be noticed by whom it is told
+	lies   bool // about keys, each once, so that they can't be detected at once
 	faults func(d *dice) []s3test.Fault
 }
 
-// dice decides what goes wrong.
+// dice decides which requests are faulty.
 type dice struct {
 	mu      sync.Mutex
 	r       *rand.Rand
@@ -55,7 +55,7 @@ func (d *dice) roll() bool {
 	return d.r.IntN(100) < d.percent
 }
 
-// once is roll, and never true for the same thing again.
+// once is roll, and never true again for the same what.
 func (d *dice) once(what string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -66,7 +66,7 @@ func (d *dice) once(what string) bool {
 	return true
 }
 
-// always decides once for each thing.
+// always decides once for each what.
 func (d *dice) always(what string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -78,7 +78,7 @@ func (d *dice) always(what string) bool {
 	return is
 }
 
-// first is true once for each thing.
+// first is true once for each what.
 func (d *dice) first(what string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,7 +86,7 @@ func (d *dice) first(what string) bool {
 	return !d.told["first "+what]
 }
 
-// hiddenAs returns the repository of a key, or the tag.
+// hiddenAs returns the repository or tag of a key.
 func hiddenAs(key string) string {
 	repository, rest, _ := strings.Cut(key, "/_")
 	if tag, ok := strings.CutPrefix(rest, "manifests/tags/"); ok {
@@ -96,12 +96,12 @@ func hiddenAs(key string) string {
 	return repository
 }
 
-// met makes a fault of those requests that a match picks and the dice too.
+// met makes some of the requests that match faulty.
 func (d *dice) met(match func(*s3test.Request) bool, do s3test.Action) []s3test.Fault {
 	return []s3test.Fault{{Match: func(r *s3test.Request) bool { return match(r) && d.roll() }, Do: do}}
 }
 
-// burst is met, and then a few requests more.
+// burst is met, with the next few requests.
 func (d *dice) burst(do s3test.Action) []s3test.Fault {
 	left := 0
 	return []s3test.Fault{{Match: func(*s3test.Request) bool {
@@ -116,19 +116,19 @@ func (d *dice) burst(do s3test.Action) []s3test.Fault {
 	}, Do: do}}
 }
 
-// outage ends all at some request, for good.
+// outage makes all requests after one faulty.
 func (d *dice) outage(do s3test.Action) []s3test.Fault {
 	return []s3test.Fault{{Skip: d.r.IntN(5 * d.percent), Do: do}}
 }
 
-// lists makes a fault of some pages, of each request's once.
+// lists makes some pages faulty, each once.
 func (d *dice) lists(do s3test.Action) []s3test.Fault {
 	return []s3test.Fault{{Match: func(r *s3test.Request) bool {
 		return listing(r) && d.once(string(r.Operation)+"?"+r.Query.Encode())
 	}, Do: do}}
 }
 
-// keys makes a fault of some objects, of each once for each kind of request.
+// keys makes requests for some objects faulty, each kind once.
 func (d *dice) keys(do s3test.Action) []s3test.Fault {
 	return []s3test.Fault{{Match: func(r *s3test.Request) bool {
 		return reading(r) && d.once(string(r.Operation)+" "+r.Key)
@@ -143,13 +143,13 @@ var (
 
 func anything(*s3test.Request) bool { return true }
 
-// md5Of is the ETag of an object with such bytes.
+// md5Of returns the ETag of an object with these bytes.
 func md5Of(body string) string {
 	sum := md5.Sum([]byte(body))
 	return hex.EncodeToString(sum[:])
 }
 
-// mishaps are all of them, by name.
+// mishaps are all kinds, by name.
 var mishaps = map[string]mishap{
 	"slow down": {false, func(d *dice) []s3test.Fault { return d.burst(s3test.SlowDown()) }},
 	"reset":     {false, func(d *dice) []s3test.Fault { return d.met(anything, s3test.Reset()) }},
@@ -207,7 +207,7 @@ var mishaps = map[string]mishap{
 	}},
 }
 
-// front is a bucket in trouble.
+// front is a bucket with faults.
 type front struct {
 	*testing.T
 	seed   uint64
@@ -220,8 +220,7 @@ type front struct {
 	policy gc.Policy
 }
 
-// open opens the store as a process of its own does, and then lets things go
-// wrong.
+// open opens the store as a new process does, and then makes it faulty.
 func (f *front) open(phase uint64, troubled bool) *s3.Store {
 	f.Helper()
 	f.proxy.Heal()
@@ -240,7 +239,7 @@ func (f *front) open(phase uint64, troubled bool) *s3.Store {
 	return s
 }
 
-// dump is what stands in the bucket, past the proxy: bytes by key.
+// dump returns the objects in the bucket, without the proxy.
 func (f *front) dump() map[string]string {
 	f.Helper()
 	all := map[string]string{}
@@ -250,14 +249,14 @@ func (f *front) dump() map[string]string {
 	return all
 }
 
-// options are those of a check at this moment.
+// options returns the options of a check at this moment.
 func (f *front) options() check.Options {
 	o := options(f.policy)
 	o.Now, o.Grace, o.Workers, o.Fingerprint = time.Now(), 0, 4, true
 	return o
 }
 
-// everything is what a check says, a line each.
+// everything returns the findings of a check, a line each.
 func everything(r *check.Result) (all []string) {
 	for f := range r.Findings {
 		all = append(all, fmt.Sprint(f.Kind, " ", f.Path, " ", f.Detail, f.Affects))
@@ -266,7 +265,7 @@ func everything(r *check.Result) (all []string) {
 	return all
 }
 
-// tryFix plans and applies, as regfsck fix --apply does.
+// tryFix plans and applies, as regfsck fix --apply.
 func (f *front) tryFix(s backend.Store, state string) (*Outcome, error) {
 	if _, err := Finish(context.Background(), s, state); err != nil {
 		return nil, err
@@ -284,7 +283,7 @@ func (f *front) tryFix(s backend.Store, state string) (*Outcome, error) {
 	return Run(context.Background(), in)
 }
 
-// fixAll fixes until nothing is left to be done, and nothing may go wrong.
+// fixAll fixes without faults until there are no steps.
 func (f *front) fixAll(s backend.Store, state string) {
 	f.Helper()
 	for range maxRuns {
@@ -294,8 +293,7 @@ func (f *front) fixAll(s backend.Store, state string) {
 	}
 }
 
-// unlocked opens the store once more without trouble, and breaks the lease that
-// an operator sees there.
+// unlocked opens the store without faults, and removes the lease.
 func (f *front) unlocked() *s3.Store {
 	f.Helper()
 	s := f.open(0, false)
@@ -318,9 +316,9 @@ var (
 	troubledBucket  = flag.Uint64("bucket", 0, "the seed of the first of them")
 )
 
-// Whatever goes wrong between a bucket and a check, a fix and its undo: no tag
-// loses anything, nothing is removed that an undisturbed fix keeps, what follows
-// undisturbed comes to the same end, and an undo brings back every byte.
+// TestTroubleInBuckets: with any faults between a bucket and a check, a fix and its undo, no
+// tag loses anything, nothing more is removed, later runs without faults have the usual
+// result, and an undo restores every byte.
 func TestTroubleInBuckets(t *testing.T) {
 	const groups = 4
 	names := slices.Sorted(maps.Keys(mishaps))
@@ -342,7 +340,7 @@ func TestTroubleInBuckets(t *testing.T) {
 	}
 }
 
-// troubledStore is one of each damage, or a store at random.
+// troubledStore returns a store with a damage, or a random one.
 func troubledStore(seed uint64) (*fixtures.Builder, string) {
 	all := oneOfEach()
 	names := slices.Sorted(maps.Keys(all))
@@ -357,7 +355,7 @@ func troubledStore(seed uint64) (*fixtures.Builder, string) {
 	return all[name], name
 }
 
-// fillAndTry puts a store into the bucket and does all that can go wrong.
+// fillAndTry writes a store to the bucket and runs everything with faults.
 func (f *front) fillAndTry(b *fixtures.Builder) {
 	if f.keep {
 		f.place.SetVersioning(f.T, s3test.Enabled)
@@ -379,8 +377,8 @@ func (f *front) fillAndTry(b *fixtures.Builder) {
 	}
 }
 
-// check checks in trouble: what is told is incomplete, or right, and damage is
-// told of nothing that is sound.
+// check checks with faults: the result is incomplete or right, and healthy objects aren't
+// called damaged.
 func (f *front) check(was map[string]string) {
 	f.Helper()
 	right, _, err := check.Store(f.Context(), f.open(0, false), f.options())
@@ -409,7 +407,7 @@ func (f *front) check(was map[string]string) {
 	}
 }
 
-// fix fixes in trouble, and then without.
+// fix fixes with faults, and then without.
 func (f *front) fix(was, want map[string]string) {
 	f.Helper()
 	f.tryFix(f.open(2, true), f.state)
@@ -430,13 +428,13 @@ func (f *front) fix(was, want map[string]string) {
 	}
 }
 
-// undo undoes in trouble, and then without.
+// undo undoes with faults, and then without.
 func (f *front) undo(was, want map[string]string) {
 	f.Helper()
 	Undo(context.Background(), f.open(3, true), f.state, "")
 	f.proxy.Heal()
 	needed := needs(was)
-	maps.DeleteFunc(needed, func(key string, _ bool) bool { return was[key] != want[key] }) // written by the fix, and on their way back
+	maps.DeleteFunc(needed, func(key string, _ bool) bool { return was[key] != want[key] }) // written by the fix, and to be removed
 	if l := lost(needed, was, f.dump()); l != "" {
 		f.Fatalf("%s: after a broken undo a tag's needs:\n%s", f.how, l)
 	}
@@ -448,11 +446,10 @@ func (f *front) undo(was, want map[string]string) {
 	}
 }
 
-// undoAll undoes all runs without trouble. It returns the links that one run had
-// written and a later one had taken away: when that is undone, this server gives
-// them a new time, as a push would, so that the first run leaves them. Two runs
-// within two seconds can't be told apart by time: what came back in trouble may
-// then be left as somebody else's.
+// undoAll undoes all runs without faults. It returns the links that one run wrote and a later
+// one removed: their undo gives them a new time, as a push would, so that the first run's
+// undo keeps them. Runs within two seconds can't be distinguished by time: what was restored
+// may be kept too.
 func (f *front) undoAll(s backend.Store) (stays []string) {
 	f.Helper()
 	runs, err := os.ReadDir(filepath.Join(f.state, "runs"))

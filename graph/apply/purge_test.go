@@ -18,8 +18,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// late is a store in which another regfsck does something just before it is
-// locked.
+// late is a store in which another run does something just before the lock.
 type late struct {
 	backend.Store
 	before func()
@@ -30,7 +29,8 @@ func (l *late) Lock(context.Context, backend.Run) (func() error, error) {
 	return func() error { return nil }, nil
 }
 
-// What another writes into a journal before the lock is held isn't cut off.
+// TestAPurgeReadsTheJournalUnderTheLock: lines that another run adds before the lock aren't
+// cut off.
 func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
 	m, state := garbage().Memory(), t.TempDir()
 	run := mustFix(t, m.Store(), state, gc.Policy{}).Run
@@ -48,7 +48,7 @@ func TestAPurgeReadsTheJournalUnderTheLock(t *testing.T) {
 	}
 }
 
-// What lies among the runs and is none is no reason to do nothing more.
+// TestAStrayFileIsNoRun: a foreign file among the runs is ignored.
 func TestAStrayFileIsNoRun(t *testing.T) {
 	m, state := garbage().Memory(), t.TempDir()
 	run := mustFix(t, m.Store(), state, gc.Policy{}).Run
@@ -66,8 +66,8 @@ func TestAStrayFileIsNoRun(t *testing.T) {
 	}
 }
 
-// After a power failure what was synced last is whole, and of what was written
-// later any part of the disk may hold zeros instead.
+// TestAJournalMayHaveHoles: after a power failure what was synced is complete, and any part
+// of what was written later may be zeros.
 func TestAJournalMayHaveHoles(t *testing.T) {
 	b := garbage()
 	for i := range byte(60) {
@@ -84,7 +84,7 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 	}
 	first := bytes.Index(whole, []byte(`{"receipt"`)) // nothing is synced from here on
 	marked := first + bytes.Index(whole[first:], []byte(`,"synced":`)) + 1
-	again := marked + bytes.Index(whole[marked:], []byte(`,"synced":`)) // what stands before this line was
+	again := marked + bytes.Index(whole[marked:], []byte(`,"synced":`)) // all before this line was synced
 	whole = whole[:bytes.LastIndexByte(whole[:again], '\n')+1]
 	for from := (first/sector + 1) * sector; from < len(whole); from += sector {
 		holed := bytes.Clone(whole)
@@ -120,9 +120,9 @@ func TestAJournalMayHaveHoles(t *testing.T) {
 	}
 }
 
-// A purge that the server denies for some keys gives up the others alone: the rest
-// can be undone, which names what was given up, or purged again.
-func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
+// TestAPurgeThatIsDenied: a purge that the server denies for some keys deletes the others:
+// the rest can be undone, which reports what was deleted, or purged again.
+func TestAPurgeThatIsDenied(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	for n, again := range []bool{false, true} {
 		place := inBucket(t, server, n, garbage())
@@ -181,9 +181,9 @@ func TestAPurgeThatIsDeniedLeavesTheRest(t *testing.T) {
 	}
 }
 
-// What a run could not remove is none of its own: what somebody else removes under
-// that key since is left to them by a purge of the run.
-func TestAPurgeLeavesWhatTheRunCouldNotRemove(t *testing.T) {
+// TestAPurgeKeepsOtherVersions: what a run could not remove isn't its own: later noncurrent
+// versions of that key are kept.
+func TestAPurgeKeepsOtherVersions(t *testing.T) {
 	server := s3test.Start(t, s3test.Options{Versioning: true})
 	place := server.Make(t, "registry-0")
 	place.SetVersioning(t, s3test.Enabled)

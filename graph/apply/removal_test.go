@@ -17,8 +17,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// asking is a policy under which what the references name is removed: "repo",
-// "repo:tag", "repo@sha256:…".
+// asking returns a policy that removes references: "repo", "repo:tag", "repo@sha256:…".
 func asking(refs ...string) gc.Policy {
 	r := &gc.Removal{Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{}}
 	for _, ref := range refs {
@@ -40,7 +39,7 @@ func asking(refs ...string) gc.Policy {
 	return gc.Policy{Removal: r}
 }
 
-// remove removes what the references name, and holds what that does to its plan.
+// remove removes references, and compares the result with its plan.
 func remove(t *testing.T, m *fixtures.Memory, state string, refs ...string) (*plan.Plan, *Outcome) {
 	t.Helper()
 	policy := asking(refs...)
@@ -58,8 +57,7 @@ func remove(t *testing.T, m *fixtures.Memory, state string, refs ...string) (*pl
 	return p, out
 }
 
-// afterRemoval holds what a removal did to its plan, and to what all other tags
-// need.
+// afterRemoval compares the result of a removal with its plan, and with what other tags need.
 func (c *complaints) afterRemoval(was, is map[string]string, p *plan.Plan, out *Outcome) {
 	for _, l := range out.NotDone {
 		c.say("left", l.Step.Key+": "+l.Reason)
@@ -83,7 +81,7 @@ func (c *complaints) afterRemoval(was, is map[string]string, p *plan.Plan, out *
 	}
 }
 
-// size is how many bytes a store holds.
+// size returns the bytes of a store.
 func size(all map[string]string) (n int64) {
 	for _, body := range bodies(all) {
 		n += int64(len(body))
@@ -91,7 +89,7 @@ func size(all map[string]string) (n int64) {
 	return n
 }
 
-// randomRefs names some of what a store has.
+// randomRefs returns random references of a store.
 func randomRefs(was map[string]string, r *rand.Rand) (refs []string) {
 	repositories := map[string]bool{}
 	for _, key := range slices.Sorted(maps.Keys(was)) {
@@ -114,8 +112,8 @@ func randomRefs(was map[string]string, r *rand.Rand) (refs []string) {
 	return refs
 }
 
-// What a removal leaves is exactly what its plan says, and all that other tags
-// need; it frees what it announces; and undoing it gives back what was there.
+// TestARemovalLeavesWhatItsPlanSays: what remains is exactly what the plan says, with all
+// that other tags need; the announced bytes are freed; an undo restores all.
 func TestARemovalLeavesWhatItsPlanSays(t *testing.T) {
 	const groups = 8
 	for group := range uint64(groups) {
@@ -164,8 +162,7 @@ func removeSome(t *testing.T, m *fixtures.Memory, seed uint64, keep bool, steps 
 	return refs, wrong
 }
 
-// The cases that removals are known for: what is named, what is there afterwards
-// and what isn't.
+// TestRemovals: known cases, with what remains and what doesn't.
 func TestRemovals(t *testing.T) {
 	for name, c := range map[string]func(b *fixtures.Builder) (refs, gone, kept []string){
 		"two tags, one digest": func(b *fixtures.Builder) (refs, gone, kept []string) {
@@ -299,9 +296,9 @@ func TestRemovals(t *testing.T) {
 	}
 }
 
-// What something needs that is kept can't be removed by its digest; who needs it is
-// named, and nothing is planned.
-func TestARemovalIsDenied(t *testing.T) {
+// TestRejections: a digest that something kept needs can't be removed; the reason is
+// reported, and there is no plan.
+func TestRejections(t *testing.T) {
 	b := fixtures.New(1)
 	child, tagged := b.Image("r", "", fixtures.Image{}), b.Image("r", "v1", fixtures.Image{})
 	index := b.Index("r", "many", child)
@@ -332,7 +329,8 @@ func TestARemovalIsDenied(t *testing.T) {
 	}
 }
 
-// A saved plan is refused once a tag of it has moved, or means something new.
+// TestAMovedTagMakesARemovalStale: a saved plan is refused if a tag of it was moved or has a
+// new target.
 func TestAMovedTagMakesARemovalStale(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("r", "v1", fixtures.Image{})
@@ -361,9 +359,9 @@ func TestAMovedTagMakesARemovalStale(t *testing.T) {
 	}
 }
 
-// Of a repository that is removed, all is removed that is the registry's own, also beside what
-// isn't; that is kept, with the directories on the way to it, and is named.
-func TestARepositoryGoesAroundWhatIsForeign(t *testing.T) {
+// TestARepositoryWithForeignFiles: of a removed repository the registry's own files are
+// removed; foreign files are kept, with their directories, and reported.
+func TestARepositoryWithForeignFiles(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
 	b.Image("kept", "v1", fixtures.Image{})

@@ -20,9 +20,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Whatever lines of a journal a hole takes, all that the run had kept comes back:
-// what the journal doesn't know any more, by its name. Only then is the run undone.
-func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
+// TestStraysAreRestored: whichever lines of a journal are lost, all that was quarantined is
+// restored: what isn't in the journal, by its name. Only then is the run undone.
+func TestStraysAreRestored(t *testing.T) {
 	was, brought := dump(messy().Memory()), 0
 	for from := 0; ; from += 300 {
 		w := writtenRun(t)
@@ -61,9 +61,9 @@ func TestWhatOnlyTheQuarantineKnowsComesBack(t *testing.T) {
 	}
 }
 
-// notWrittenOver reports whether something was skipped other than what the run had
-// written over: the link that it wrote stands there, and nobody knows that it did; and
-// the bytes of a blob that it wrote anew are not those of its digest.
+// notWrittenOver reports whether something was skipped other than what the run had replaced:
+// the link that it wrote exists and the journal doesn't have it, or the bytes of a blob
+// aren't those of its digest.
 func notWrittenOver(l NotDone) bool {
 	if l.Step.Key == layout.BlobKey(layout.Empty) {
 		return !strings.Contains(l.Reason, "don't hash to the digest")
@@ -71,11 +71,11 @@ func notWrittenOver(l NotDone) bool {
 	return !strings.HasSuffix(l.Step.Key, "/link") || !strings.Contains(l.Reason, "something else stands there now")
 }
 
-// lostKeys says what isn't there; what a run wrote and nobody knows of may stand.
+// lostKeys returns what is missing; unrecorded writes of the run may exist.
 func lostKeys(was, is map[string]string) string {
 	var lines []string
 	for key, content := range was {
-		if strings.HasSuffix(key, "/") { // a link may stand in it that a run wrote
+		if strings.HasSuffix(key, "/") { // a link that the run wrote may be in it
 			continue
 		}
 		healed := key == layout.BlobKey(layout.Empty)
@@ -87,8 +87,7 @@ func lostKeys(was, is map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// odd is a store that keeps what no name proves the place of, and a blob with
-// other bytes.
+// odd is a store that quarantines something without a key, and a blob with other bytes.
 type odd struct {
 	*fixtures.MemoryStore
 	more []backend.Quarantined
@@ -103,9 +102,9 @@ func (o *odd) OpenQuarantined(context.Context, backend.Run, string) (io.ReadClos
 	return io.NopCloser(strings.NewReader("other bytes")), nil
 }
 
-// What has no place is named, and keeps the run from being undone, and from being
-// purged without its own word.
-func TestWhatHasNoPlaceIsNamed(t *testing.T) {
+// TestStraysWithoutAKey: they are reported, and prevent the undo of the run, and its purge
+// without --damaged.
+func TestStraysWithoutAKey(t *testing.T) {
 	w := writtenRun(t)
 	blob := "docker/registry/v2/blobs/sha256/ab/" + "ab" + strings.Repeat("0", 62) + "/data"
 	s := &odd{w.m.Store(), []backend.Quarantined{{Path: "kept/x"}, {Key: blob, Path: "kept/blob"}}}
@@ -130,8 +129,8 @@ func TestWhatHasNoPlaceIsNamed(t *testing.T) {
 	}
 }
 
-// A run whose journal is gone is damaged. What it kept comes back by its name, or
-// is given up by its own word, and nothing else touches it.
+// TestARunWithoutItsJournal: a run without a journal is damaged. What it kept is restored by
+// name, or purged by id, and nothing else touches it.
 func TestARunWithoutItsJournal(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		s, root, state := onDisk(t, messy(), true)
@@ -174,16 +173,16 @@ func TestARunWithoutItsJournal(t *testing.T) {
 				t.Errorf("%s: %+v, was %+v", key, got, e)
 			}
 		}
-		if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Undoing { // a link and a blob are left
+		if runs, err := journal.Summaries(state); err != nil || runs[0].Status != journal.Undoing { // a link and a blob remain
 			t.Errorf("%v, %+v", err, runs)
 		}
 	}
 }
 
-// What is kept and isn't what was taken away any more is named, stays where it is
-// kept, and doesn't come back in place of nothing. Of a link or a
-// blob that was written over the journal has all that it held.
-func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
+// TestAlteredQuarantine: what was changed in the quarantine is reported and kept there, and
+// isn't restored if nothing is there. For a replaced link or blob, the journal has the
+// content.
+func TestAlteredQuarantine(t *testing.T) {
 	for name, alter := range map[string]func(body []byte) []byte{
 		"cut to nothing":  func([]byte) []byte { return nil },
 		"longer":          func(b []byte) []byte { return append(b, '\n') },
@@ -196,7 +195,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 			fixed, altered, overwritten := filesOf(t, root), 0, 0
 			for path, body := range filesOf(t, filepath.Join(journal.Dir(state, out.Run), "kept")) {
 				is := alter([]byte(body))
-				if len(is) == len(body) && filepath.Base(path) != "link" { // nobody knows what a blob held
+				if len(is) == len(body) && filepath.Base(path) != "link" { // the content of a blob isn't known
 					continue
 				}
 				altered++
@@ -236,7 +235,7 @@ func TestAnUndoLeavesWhatWasAlteredWhereItIsKept(t *testing.T) {
 	}
 }
 
-// filesOf are all files below a directory, by their paths from there.
+// filesOf returns all files below a directory, by relative path.
 func filesOf(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}

@@ -22,7 +22,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// savedPlan is the plan of the messy store, as a file would hold it.
+// savedPlan returns the plan of the messy store, as read from a file.
 func savedPlan(t *testing.T) *plan.Plan {
 	t.Helper()
 	p := messyPolicy()
@@ -33,9 +33,9 @@ func savedPlan(t *testing.T) *plan.Plan {
 	return plan.New(result, p)
 }
 
-// A run that crashed anywhere is resumed by its plan, under its own name,
-// and all of it can be undone at once.
-func TestAPlanIsTakenUpAgain(t *testing.T) {
+// TestAPlanIsResumed: a run that crashed anywhere is resumed by its plan, with its id, and
+// can be undone as one.
+func TestAPlanIsResumed(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
 	clean := messy().Memory()
 	was := dump(clean)
@@ -88,7 +88,7 @@ func TestAPlanIsTakenUpAgain(t *testing.T) {
 	}
 }
 
-// A plan that has been carried out isn't carried out twice.
+// TestAPlanThatIsDoneIsStale: a plan can't be carried out twice.
 func TestAPlanThatIsDoneIsStale(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
 	m, state := messy().Memory(), t.TempDir()
@@ -101,7 +101,7 @@ func TestAPlanThatIsDoneIsStale(t *testing.T) {
 	}
 }
 
-// A run that is told to stop does so before the next batch, says so, and can be
+// TestARunStopsAtASafePoint: a stopped run ends before the next batch, says so, and can be
 // resumed.
 func TestARunStopsAtASafePoint(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
@@ -138,7 +138,7 @@ func TestARunStopsAtASafePoint(t *testing.T) {
 	}
 }
 
-// An undo that is told to stop goes on where it stopped.
+// TestAnUndoStopsAtASafePoint: a stopped undo continues where it stopped.
 func TestAnUndoStopsAtASafePoint(t *testing.T) {
 	m, state := messy().Memory(), t.TempDir()
 	was := dump(m)
@@ -158,8 +158,8 @@ func TestAnUndoStopsAtASafePoint(t *testing.T) {
 	}
 }
 
-// A journal that ends anywhere, in the middle of a line too, is read as far as
-// it is whole; one that is broken in the middle says so, and stops nobody.
+// TestAJournalMayEndAnywhere: a journal that ends within a line is read up to it; one with
+// damage in the middle says so, and prevents nothing.
 func TestAJournalMayEndAnywhere(t *testing.T) {
 	m, state := messy().Memory(), t.TempDir()
 	id := mustFix(t, m.Store(), state, messyPolicy()).Run
@@ -195,8 +195,8 @@ func TestAJournalMayEndAnywhere(t *testing.T) {
 	}
 }
 
-// A run that was killed before its journal had a line has changed nothing: the next one
-// doesn't finish it, and an undo takes it for no damage.
+// TestAJournalWithoutALineIsNoRun: a run without a line in its journal changed nothing: it
+// isn't finished or damaged.
 func TestAJournalWithoutALineIsNoRun(t *testing.T) {
 	for _, begun := range []string{"", `{"begin":{"plan":`} {
 		m, state := messy().Memory(), t.TempDir()
@@ -217,8 +217,8 @@ func TestAJournalWithoutALineIsNoRun(t *testing.T) {
 	}
 }
 
-// A run of another version, with a kind of finding that this one doesn't know, is
-// listed, undone byte for byte, and purged.
+// TestARunForAnUnknownKindIsUndone: a run of another version, with an unknown kind of
+// finding, is listed, undone and purged.
 func TestARunForAnUnknownKindIsUndone(t *testing.T) {
 	for _, purged := range []bool{false, true} {
 		m, state := messy().Memory(), t.TempDir()
@@ -261,7 +261,7 @@ func TestARunForAnUnknownKindIsUndone(t *testing.T) {
 	}
 }
 
-// What a crash left of a tail is cut off before the journal goes on.
+// TestATornLineIsCutOff: a partial last line is removed before the journal continues.
 func TestATornLineIsCutOff(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
 	m, state := messy().Memory(), t.TempDir()
@@ -290,8 +290,8 @@ func TestATornLineIsCutOff(t *testing.T) {
 	}
 }
 
-// Several runs that were interrupted one after the other are finished by one.
-func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
+// TestInterruptedRunsAreFinished: several interrupted runs are finished by one.
+func TestInterruptedRunsAreFinished(t *testing.T) {
 	m, both, state := messy().Memory(), messy().Memory(), t.TempDir()
 	more, _, _ := leftovers()
 	more.Into(both.Put, both.Mkdir)
@@ -330,8 +330,8 @@ func TestAllThatWasBrokenOffIsFinished(t *testing.T) {
 	}
 }
 
-// Without a journal nothing is changed; where it can't be written any more, the
-// run stops.
+// TestWithoutAJournalNothingIsChanged: if the journal can't be written any more, the run
+// stops.
 func TestWithoutAJournalNothingIsChanged(t *testing.T) {
 	g := guard(t, garbage(), gc.Policy{})
 	blocked := filepath.Join(t.TempDir(), "file")
@@ -364,8 +364,8 @@ func stopped(t *testing.T, m *fixtures.Memory, state string, p gc.Policy) string
 	return out.Run
 }
 
-// What a run left that was interrupted is finished too where a later one was
-// interrupted, and undone or given up, after it.
+// TestARunBehindOneThatWasUndoneIsFinished: an interrupted run is finished even if a later
+// interrupted one was undone or purged.
 func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 	for name, away := range map[string]func(t *testing.T, m *fixtures.Memory, state, run string){
 		"undone": func(t *testing.T, m *fixtures.Memory, state, run string) { undone(t, m, state, run) },
@@ -404,9 +404,9 @@ func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {
 	}
 }
 
-// What a run had removed before it crashed is done when it is taken up again, also by
-// whoever had read the store before that.
-func TestARunIsTakenUpByAnOlderReading(t *testing.T) {
+// TestARunIsResumedWithAnOlderScan: what a run removed before it crashed counts as done when
+// it is resumed, also with a scan from before.
+func TestARunIsResumedWithAnOlderScan(t *testing.T) {
 	resumed := 0
 	for n := 1; ; n++ {
 		g := guard(t, garbage(), gc.Policy{Untagged: true})
@@ -437,9 +437,9 @@ func TestARunIsTakenUpByAnOlderReading(t *testing.T) {
 	}
 }
 
-// What somebody changed before the run came to it isn't what the plan was about, and
-// not what the run did.
-func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
+// TestAChangeBeforeAStepMakesThePlanStale: what was changed before the run came to it isn't
+// counted as done by it.
+func TestAChangeBeforeAStepMakesThePlanStale(t *testing.T) {
 	_, untagged, upload := leftovers()
 	data, blob := upload+"/data", untagged.Blobs[1].Key()
 	b, _, _ := leftovers()
@@ -447,7 +447,7 @@ func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fixtures.Memory)
 		key    string
-		op     plan.Op // it crashes as soon as it was about to do the first of these
+		op     plan.Op // it crashes before its first such change
 		w      fixtures.Wrong
 	}{
 		"an upload goes on":           {func(m *fixtures.Memory) { m.Put(data, make([]byte, 31), fixtures.Epoch) }, upload + "/", plan.Remove, fixtures.Crash},
@@ -461,7 +461,7 @@ func TestWhatChangedBeforeItsTurnMakesThePlanStale(t *testing.T) {
 			g := guard(t, b, gc.Policy{Untagged: true})
 			g.in.Found = nil
 			n, tr := 0, (*trouble)(nil)
-			for begun := false; !begun; { // until it had written that it was about to
+			for begun := false; !begun; { // until the intent is written
 				g = guard(t, b, gc.Policy{Untagged: true})
 				g.in.Found = nil
 				n++

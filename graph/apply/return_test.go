@@ -15,8 +15,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// abandoned is a store, and what is left of it after the directory of a repository was
-// deleted, with some of its blobs.
+// abandoned returns a store, and the same after the directory of a repository and some blobs
+// were deleted.
 func abandoned() (whole, left *fixtures.Builder) {
 	whole = fixtures.New(21)
 	image := whole.Image("a", "v1", fixtures.Image{Layers: []int{40}})
@@ -28,7 +28,7 @@ func abandoned() (whole, left *fixtures.Builder) {
 	return whole, left
 }
 
-// bringBack plans and applies as fix --also tag-from-source --repo a does.
+// bringBack plans and applies as fix --also tag-from-source --repo a.
 func bringBack(t *testing.T, s backend.Store, state string, backup backend.Reader) (*Outcome, error) {
 	t.Helper()
 	if _, err := Finish(context.Background(), s, state); err != nil {
@@ -51,10 +51,9 @@ func bringBack(t *testing.T, s backend.Store, state string, backup backend.Reade
 	return Run(context.Background(), in)
 }
 
-// Whatever goes wrong while a repository comes back: its tag isn't there before all that it
-// needs is, the next fix ends in what an undisturbed one makes, and undoing takes
-// all of it away.
-func TestTroubleWithARepositoryThatComesBack(t *testing.T) {
+// TestTroubleInARestoredRepository: with any fault, a tag isn't there before all that it
+// needs is, the next fix has the usual result, and an undo removes all of it.
+func TestTroubleInARestoredRepository(t *testing.T) {
 	whole, _ := abandoned()
 	backup := whole.Memory()
 	all := pulls(dump(backup))

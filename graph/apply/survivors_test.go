@@ -19,15 +19,15 @@ import (
 	"regfsck/walker/layout"
 )
 
-// fixedStores is how many generated stores are fixed: half of those that the oracle
-// judges, since each takes longer. A longer run: go test ./graph/apply -run Survivors
-// -stores 20000. One store again: go test ./graph/apply -run Survivors -stores 1 -seed 4711.
+// fixedStores returns how many generated stores are fixed: half of those of the oracle, since
+// each takes longer. A longer run: go test ./graph/apply -run Survivors -stores 20000. One
+// store: go test ./graph/apply -run Survivors -stores 1 -seed 4711.
 func fixedStores() uint64 { return (*oracle.Stores + 1) / 2 }
 
-// What survives a fix is exactly what its plan says, and what tags need; soon
-// there is nothing left to do, and undoing it gives back exactly what was there.
+// TestSurvivorsAreWhatThePlanSays: after a fix exactly what its plan says remains, with what
+// tags need; after a few fixes there are no steps, and undos restore the store.
 func TestSurvivorsAreWhatThePlanSays(t *testing.T) {
-	const groups = 8 // most of the time goes into waiting for the disk
+	const groups = 8 // most of the time is spent waiting for the disk
 	for group := range uint64(groups) {
 		t.Run(fmt.Sprint(group), func(t *testing.T) {
 			t.Parallel()
@@ -49,10 +49,10 @@ func TestSurvivorsAreWhatThePlanSays(t *testing.T) {
 	}
 }
 
-// tally is how much was done in all.
+// tally is the totals of all stores.
 type tally struct{ fixes, steps, halted int }
 
-// complaints are what is wrong with the store of a seed.
+// complaints are the errors for one store.
 type complaints []string
 
 func (c *complaints) say(what, d string) {
@@ -61,12 +61,12 @@ func (c *complaints) say(what, d string) {
 	}
 }
 
-// maxRuns is how many fixes a store may take: the first, one for what links
-// that were rebuilt had kept, and one for what they brought to light.
+// maxRuns is the most fixes of a store: one, one for what rebuilt links had kept, and one for
+// new findings.
 const maxRuns = 3
 
-// survive fixes the store of a seed until nothing is to be done and undoes all
-// of it. It returns what was wrong on the way.
+// survive fixes the store of a seed until there are no steps, and undoes everything. It
+// returns the errors.
 func survive(t *testing.T, seed uint64, policy gc.Policy, all *tally) (wrong complaints) {
 	b, _ := randomStore(seed)
 	m, state := b.Memory(), t.TempDir()
@@ -110,10 +110,10 @@ func survive(t *testing.T, seed uint64, policy gc.Policy, all *tally) (wrong com
 	return wrong
 }
 
-// afterFix holds what a fix did to what it was to do.
+// afterFix compares the result of a fix with its plan.
 func (c *complaints) afterFix(was, is map[string]string, p *plan.Plan, out *Outcome) {
 	c.say("a tag's needs", lost(needs(was), was, is))
-	if halted(p, out) { // it does less
+	if halted(p, out) { // it did less
 		c.say("gone besides", strings.Join(deleted(survivors(was, p), bodies(is)), "\n"))
 		return
 	}
@@ -132,7 +132,7 @@ func planned(t *testing.T, m *fixtures.Memory, policy gc.Policy) (*plan.Plan, *c
 	return plan.New(r, policy), r
 }
 
-// carryOut carries a plan out, however much of the store is missing.
+// carryOut carries out a plan, without limits for missing blobs.
 func carryOut(t *testing.T, m *fixtures.Memory, state string, p *plan.Plan, policy gc.Policy) *Outcome {
 	t.Helper()
 	in := input(m.Store(), state, p, policy)
@@ -144,7 +144,7 @@ func carryOut(t *testing.T, m *fixtures.Memory, state string, p *plan.Plan, poli
 	return out
 }
 
-// random builds a store at random and breaks it.
+// random builds a random store and damages it.
 type random struct {
 	*fixtures.Builder
 	*rand.Rand
@@ -152,7 +152,7 @@ type random struct {
 	blobs  []fixtures.Descriptor
 }
 
-// randomStore makes a store from seed and tells how.
+// randomStore returns the store of a seed, and how it was made.
 func randomStore(seed uint64) (*fixtures.Builder, []string) {
 	r := random{Builder: fixtures.New(seed), Rand: rand.New(rand.NewPCG(seed, 11))}
 	if seed%10 == 0 {
@@ -236,7 +236,7 @@ func (r *random) grow() string {
 	return r.image()
 }
 
-// foreign puts something that isn't a registry's beside a file, or above it.
+// foreign adds a foreign file beside a file or above it.
 func (r *random) foreign(key string) string {
 	dir := path.Dir(key)
 	for r.IntN(3) == 0 && dir != layout.Root {
@@ -246,8 +246,7 @@ func (r *random) foreign(key string) string {
 	return "foreign in " + dir
 }
 
-// delete does what a registry does when a client deletes a manifest, and
-// perhaps its blobs.
+// delete deletes a manifest as a registry does, and maybe its blobs.
 func (r *random) delete(m fixtures.Manifest) string {
 	if !r.Has(m.RevisionKey()) {
 		return "nothing to delete"
@@ -264,10 +263,10 @@ func (r *random) delete(m fixtures.Manifest) string {
 	return fmt.Sprintf("deleted %s@%s and its layer links", m.Repository, m.Digest)
 }
 
-// spoil breaks one thing, or makes it young.
+// spoil damages one object, or sets a new time.
 func (r *random) spoil() string {
 	keys := slices.DeleteFunc(r.Keys(), func(key string) bool { return !strings.HasPrefix(key, layout.Root) })
-	if r.IntN(2) == 0 { // links of manifests weigh more than their number
+	if r.IntN(2) == 0 { // links of manifests are chosen more often than their number
 		keys = slices.DeleteFunc(keys, func(key string) bool { return !strings.Contains(key, "/_manifests/") })
 	}
 	if len(keys) == 0 {
@@ -302,9 +301,8 @@ func (r *random) spoil() string {
 	return "erased " + key
 }
 
-// mayFollow reports whether one fix may leave another with something to do: a link
-// that is rebuilt keeps what it held until then, and a tag's empty directory keeps
-// its repository's manifests, as a broken revision link keeps the repository.
+// mayFollow reports whether one fix may need another: a rebuilt link keeps its old content
+// until then, and a tag's empty directory, like a broken revision link, pins its repository.
 func mayFollow(first *plan.Plan) bool {
 	return slices.ContainsFunc(first.Steps, func(s plan.Step) bool {
 		return s.Op == plan.Write || s.Kind == plan.Directory && strings.Contains(s.Key, "/_manifests/tags/") ||
@@ -312,9 +310,9 @@ func mayFollow(first *plan.Plan) bool {
 	})
 }
 
-// halted reports whether a run wrote links and then removed nothing, since a
-// removal didn't follow any more: a tag that leads somewhere again may want a
-// revision link where an empty directory was to be removed.
+// halted reports whether a run wrote links and removed nothing because a removal didn't
+// follow any more: a repaired tag may need a revision link where an empty directory was to be
+// removed.
 func halted(p *plan.Plan, out *Outcome) bool {
 	return len(out.NotDone) > 0 && writes(p) && !slices.ContainsFunc(out.NotDone, func(l NotDone) bool {
 		return !strings.Contains(l.Reason, "changed while links were written")
@@ -333,9 +331,9 @@ func listed(p *plan.Plan) string {
 	return strings.Join(lines, "\n")
 }
 
-// survivors are the files of a store after a plan, with what they hold: all,
-// without what is removed, and with what is written. Directories that are removed
-// with what is in them are those of uploads; others go if nothing is in them.
+// survivors returns the files of a store after a plan: without those removed, with those
+// written. Directories of uploads are removed with their content, others only if they are
+// empty.
 func survivors(was map[string]string, p *plan.Plan) map[string]string {
 	left := bodies(was)
 	for _, s := range p.Steps {
@@ -355,7 +353,7 @@ func survivors(was map[string]string, p *plan.Plan) map[string]string {
 	return left
 }
 
-// bodies are the files of a dump, without their times.
+// bodies returns the files of a dump without times.
 func bodies(all map[string]string) map[string]string {
 	files := map[string]string{}
 	for key, content := range all {

@@ -19,9 +19,9 @@ import (
 	"regfsck/graph/plan"
 )
 
-// A registry that takes a push writes links again that it has, and relies on
-// them: an undo leaves such a one, whatever wrote it first.
-func TestAnUndoLeavesALinkThatWasWrittenAgain(t *testing.T) {
+// TestAnUndoKeepsALinkThatWasWrittenAgain: a push writes existing links again and needs them,
+// so an undo keeps them.
+func TestAnUndoKeepsALinkThatWasWrittenAgain(t *testing.T) {
 	for name, how := range map[string]func(m *fixtures.Memory, key string){
 		"missing": func(m *fixtures.Memory, key string) { m.Delete(key) },
 		"empty":   func(m *fixtures.Memory, key string) { m.Put(key, nil, fixtures.Epoch) },
@@ -54,9 +54,9 @@ func TestAnUndoLeavesALinkThatWasWrittenAgain(t *testing.T) {
 	}
 }
 
-// What came back may need what a later run took away for good: that isn't undone
-// and nothing more said.
-func TestAnUndoNamesWhatIsGoneForGood(t *testing.T) {
+// TestAnUndoReportsLaterRemovals: what was restored may need what a later run removed for
+// good, which is reported.
+func TestAnUndoReportsLaterRemovals(t *testing.T) {
 	for name, c := range map[string]struct {
 		keep  bool
 		after func(t *testing.T, m *fixtures.Memory, state, run string)
@@ -110,9 +110,9 @@ func purged(t *testing.T, m *fixtures.Memory, state, run string) {
 	}
 }
 
-// A run that crashed is finished by the next one, though another came between
-// them that was interrupted too, and taken back.
-func TestWhatWasBrokenOffBeforeAnUndoneRunIsFinished(t *testing.T) {
+// TestAnInterruptedRunBeforeAnUndoneOneIsFinished: a run that crashed is finished by the next
+// one, even with another interrupted and undone run between them.
+func TestAnInterruptedRunBeforeAnUndoneOneIsFinished(t *testing.T) {
 	clean := messy().Memory()
 	mustFix(t, clean.Store(), t.TempDir(), messyPolicy())
 	want := dump(clean)
@@ -144,8 +144,8 @@ func TestWhatWasBrokenOffBeforeAnUndoneRunIsFinished(t *testing.T) {
 	}
 }
 
-// A run that was killed before its journal had a line did nothing, and says
-// nothing of when another one began.
+// TestARunWithoutALineHidesNoOther: a run without a line in its journal changed nothing, and
+// has no beginning.
 func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	m, state := messy().Memory(), t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -173,8 +173,8 @@ func TestARunWithoutALineHidesNoOther(t *testing.T) {
 	}
 }
 
-// breakOff plans anew, without finishing anything before, breaks that run off
-// and undoes it. It reports whether there was anything to do.
+// breakOff makes a new plan, interrupts its run and undoes it. It reports whether there was a
+// plan.
 func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 	t.Helper()
 	p := messyPolicy()
@@ -195,13 +195,12 @@ func breakOff(t *testing.T, m *fixtures.Memory, state string) bool {
 	return true
 }
 
-// A client that pushes an image skips the upload of a layer whose link is there,
-// whoever wrote that: an undo leaves what such a push relies on, and takes back
-// all else that the run wrote.
-func TestAnUndoLeavesWhatAPushSinceReliesOn(t *testing.T) {
+// TestAnUndoKeepsWhatAPushNeeds: a client skips the upload of a layer with a link, whichever
+// run wrote it: an undo keeps what such a push needs, and undoes the rest.
+func TestAnUndoKeepsWhatAPushNeeds(t *testing.T) {
 	for name, c := range map[string]struct {
 		push func(b *fixtures.Builder, old fixtures.Manifest) // at a later time
-		want []int                                            // whose layer links are kept, by their places in the old image
+		want []int                                            // indexes of the layers of the old image whose links are kept
 	}{
 		"nothing":            {func(*fixtures.Builder, fixtures.Manifest) {}, nil},
 		"an image":           {func(b *fixtures.Builder, old fixtures.Manifest) { b.Image("a", "new", shared(old, 1)) }, []int{1}},
@@ -259,9 +258,9 @@ func TestAnUndoLeavesWhatAPushSinceReliesOn(t *testing.T) {
 	}
 }
 
-// Nothing of a repository is taken back while it can't be read what was pushed
-// there: the undo isn't over then.
-func TestAnUndoThatCannotReadPushesIsNotOver(t *testing.T) {
+// TestAnUndoThatCannotReadPushes: while pushes to a repository can't be read, nothing of it
+// is undone, and the undo is unfinished.
+func TestAnUndoThatCannotReadPushes(t *testing.T) {
 	b := fixtures.New(1)
 	old := b.Image("a", "v1", fixtures.Image{})
 	m, state := b.Memory(), t.TempDir()
@@ -285,7 +284,7 @@ func TestAnUndoThatCannotReadPushesIsNotOver(t *testing.T) {
 	}
 }
 
-// shared is an image of some of another one's blobs.
+// shared returns an image with some blobs of another one.
 func shared(old fixtures.Manifest, at ...int) fixtures.Image {
 	image := fixtures.Image{Layers: []int{}}
 	for _, i := range at {
@@ -294,9 +293,9 @@ func shared(old fixtures.Manifest, at ...int) fixtures.Image {
 	return image
 }
 
-// What is said to be neither there nor kept is asked for twice, and a directory of which
-// the run was told that it is removed is lost like a file.
-func TestWhatIsLostIsAskedForTwice(t *testing.T) {
+// TestLostKeysAreAskedForTwice: a key that is reported lost is asked for twice; a directory
+// with a receipt of its removal is lost like a file.
+func TestLostKeysAreAskedForTwice(t *testing.T) {
 	b, _, _ := leftovers()
 	b.Mkdir("docker/registry/v2/repositories/a/_uploads/empty/sub")
 	m, state := b.Memory(), t.TempDir()

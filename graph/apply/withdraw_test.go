@@ -13,7 +13,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// withdrawing is the policy that withdraws what can't be pulled for a missing blob.
+// withdrawing returns the policy that withdraws images with a missing blob.
 func withdrawing(more ...finding.Kind) (p gc.Policy) {
 	for _, id := range append(more, finding.BlobMissing) {
 		p.Also[id] = true
@@ -21,13 +21,13 @@ func withdrawing(more ...finding.Kind) (p gc.Policy) {
 	return p
 }
 
-// tagParts are the keys of a tag whose only target is m.
+// tagParts returns the keys of a tag whose only target is m.
 func tagParts(tag string, m fixtures.Manifest) []string {
 	return []string{layout.CurrentKey(m.Repository, tag), layout.HistoryKey(m.Repository, tag, m.Digest)}
 }
 
-// wantWithdrawn fixes a store and wants just these files to go, the store to be
-// whole but for what nobody tags, and an undo to bring all of it back.
+// wantWithdrawn expects that a fix removes just these files, that the store is healthy
+// without untagged images, and that an undo restores it.
 func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy gc.Policy, keys ...string) {
 	t.Helper()
 	m, state := b.Memory(), t.TempDir()
@@ -44,9 +44,9 @@ func wantWithdrawn(t *testing.T, b *fixtures.Builder, policy gc.Policy, keys ...
 	}
 }
 
-// What can't be pulled for a missing blob is withdrawn on request: its tags and its
-// revision link, and nothing else. What shares blobs with it is kept.
-func TestWhatCanNotBePulledIsWithdrawn(t *testing.T) {
+// TestWithdraw: an image with a missing blob is withdrawn on request: its tags and its
+// revision link, and nothing else. Images that share blobs with it are kept.
+func TestWithdraw(t *testing.T) {
 	b := fixtures.New(1)
 	base := b.Image("base", "v1", fixtures.Image{Layers: []int{20, 30, 40}})
 	lost := b.Image("app", "v1", fixtures.Image{Layers: []int{50}, Shared: base.Blobs[1:]})
@@ -58,8 +58,9 @@ func TestWhatCanNotBePulledIsWithdrawn(t *testing.T) {
 	wantWithdrawn(t, b, withdrawing(), slices.Concat(tagParts("v1", lost), tagParts("latest", lost), []string{lost.RevisionKey()})...)
 }
 
-// An index is removed with the image that it names: no client looks below one that is
-// there. Its other images are kept, without a tag, and so does what has a tag.
+// TestAnIndexIsWithdrawnWithItsImage: an index is removed with the child that is withdrawn,
+// since clients don't look below an existing one. Its other children are kept, untagged or
+// tagged.
 func TestAnIndexIsWithdrawnWithItsImage(t *testing.T) {
 	b := fixtures.New(2)
 	good := b.Image("app", "", fixtures.Image{})
@@ -73,8 +74,9 @@ func TestAnIndexIsWithdrawnWithItsImage(t *testing.T) {
 		[]string{lost.RevisionKey(), index.RevisionKey(), above.RevisionKey()})...)
 }
 
-// With a corrupt blob that is moved away its images are removed too, if both are asked for.
-func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
+// TestWithdrawForACorruptBlob: if both are requested, a corrupt blob is moved away and its
+// images are withdrawn.
+func TestWithdrawForACorruptBlob(t *testing.T) {
 	b := fixtures.New(3)
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
@@ -89,8 +91,8 @@ func TestWithACorruptBlobItsImagesAreWithdrawn(t *testing.T) {
 	onlyGone(t, was, dump(m), lost.Blobs[1].Key())
 }
 
-// A link that would be rebuilt for an image isn't, where that is withdrawn.
-func TestWhatIsWithdrawnIsNotRebuilt(t *testing.T) {
+// TestWithdrawnImagesAreNotRebuilt: links that only a withdrawn image needs aren't rebuilt.
+func TestWithdrawnImagesAreNotRebuilt(t *testing.T) {
 	b := fixtures.New(4)
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})
@@ -99,9 +101,9 @@ func TestWhatIsWithdrawnIsNotRebuilt(t *testing.T) {
 	wantWithdrawn(t, b, withdrawing(), tagParts("v1", lost)...)
 }
 
-// What a tag may mean of which nobody knows what it means isn't withdrawn, nor what
-// a pull-through cache fetches by itself.
-func TestWhatIsNotWithdrawn(t *testing.T) {
+// TestNotWithdrawn: the possible targets of an ambiguous tag aren't withdrawn, nor what a
+// pull-through cache fetches itself.
+func TestNotWithdrawn(t *testing.T) {
 	b := fixtures.New(5)
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v1", fixtures.Image{Layers: []int{20}})
@@ -126,8 +128,8 @@ func TestWhatIsNotWithdrawn(t *testing.T) {
 	}
 }
 
-// A tag that the store can't remove keeps the manifest that it means.
-func TestATagThatStaysKeepsWhatWasToBeWithdrawn(t *testing.T) {
+// TestATagThatCannotBeRemoved: a tag that the store can't remove keeps its manifest.
+func TestATagThatCannotBeRemoved(t *testing.T) {
 	b := fixtures.New(6)
 	lost := b.Image("app", "v1", fixtures.Image{})
 	b.Image("app", "v2", fixtures.Image{Layers: []int{40, 50, 60}})

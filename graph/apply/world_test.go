@@ -22,10 +22,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// now is long after anything was built.
+// now is long after all objects were built.
 var now = fixtures.Epoch.AddDate(1, 0, 0)
 
-// options have one worker, so that the n-th operation is the same each time.
+// options have one worker, so that the order of operations is fixed.
 func options(p gc.Policy) check.Options {
 	return check.Options{Options: graph.Options{Workers: 1, Grace: time.Hour, UploadsOlderThan: time.Hour, Now: now, Thorough: true}, Policy: p}
 }
@@ -38,8 +38,8 @@ func input(s backend.Store, state string, p *plan.Plan, policy gc.Policy) Input 
 	}
 }
 
-// clockOf is now, and on a disk a time after its own: that tells when each file was changed
-// last, which is when the test made it.
+// clockOf returns now, or for a disk a time after its own, since the change times of files
+// are real.
 func clockOf(s backend.Store) time.Time {
 	switch s := s.(type) {
 	case *file.Store:
@@ -50,7 +50,7 @@ func clockOf(s backend.Store) time.Time {
 	return now
 }
 
-// fix plans and applies, as regfsck fix --apply does.
+// fix plans and applies, as regfsck fix --apply.
 func fix(s backend.Store, state string, policy gc.Policy) (*Outcome, error) {
 	return fixBy(1, s, state, policy)
 }
@@ -74,7 +74,7 @@ func fixBy(workers int, s backend.Store, state string, policy gc.Policy) (*Outco
 	return Run(context.Background(), in)
 }
 
-// mustFix is fix where nothing goes wrong.
+// mustFix is fix without failures.
 func mustFix(t *testing.T, s backend.Store, state string, policy gc.Policy) *Outcome {
 	t.Helper()
 	out, err := fix(s, state, policy)
@@ -87,8 +87,8 @@ func mustFix(t *testing.T, s backend.Store, state string, policy gc.Policy) *Out
 	return out
 }
 
-// dump is all that a store holds: files with their bytes and times, and empty
-// directories, with a slash.
+// dump returns all that a store holds: files with bytes and times, and empty directories,
+// with a slash.
 func dump(r backend.Reader) map[string]string {
 	all := map[string]string{}
 	none := func(string) backend.Hint { return backend.Hint{} }
@@ -126,7 +126,7 @@ func body(r backend.Reader, key string) []byte {
 	return b
 }
 
-// diff says what differs, a line each.
+// diff returns the differences, a line each.
 func diff(was, is map[string]string) string {
 	var lines []string
 	for key, old := range was {
@@ -145,19 +145,19 @@ func diff(was, is map[string]string) string {
 	return strings.Join(lines, "\n")
 }
 
-// judged is what the oracle reads in a dump.
+// judged returns a dump as the oracle reads it.
 func judged(files map[string]string) *oracle.Store {
 	return oracle.Read(oracle.Map(bodies(files)), time.Time{})
 }
 
-// needs are the keys of what every tag of a store needs and has.
+// needs returns the keys that tags of a store need and have.
 func needs(files map[string]string) map[string]bool { return judged(files).Needed() }
 
-// pulls are the tags ("repo:tag") that a client gets as a whole.
+// pulls returns the tags ("repo:tag") that can be pulled.
 func pulls(files map[string]string) map[string]bool { return judged(files).Pulls() }
 
-// lost says which of what was needed is gone, or isn't what it was; a link or a
-// blob may have been put right.
+// lost returns which of the needed keys are gone or changed; links and blobs may have been
+// repaired.
 func lost(needed map[string]bool, was, is map[string]string) string {
 	var lines []string
 	for key := range needed {
@@ -180,7 +180,7 @@ func healed(key, was, is string) bool {
 	return hashesTo(key, is) && !hashesTo(key, was)
 }
 
-// deleted are the keys that are gone.
+// deleted returns the keys that are gone.
 func deleted(was, is map[string]string) []string {
 	var gone []string
 	for key := range was {
@@ -192,7 +192,7 @@ func deleted(was, is map[string]string) []string {
 	return gone
 }
 
-// policies are those under which stores are fixed, by name.
+// policies returns the policies of fixes, by name.
 func policies() map[string]gc.Policy {
 	var also gc.Policy
 	for id := range finding.Kinds {
@@ -203,8 +203,8 @@ func policies() map[string]gc.Policy {
 	return map[string]gc.Policy{"": {}, "untagged": {Untagged: true}, "also": also, "untagged and also": both}
 }
 
-// stillPulls fails if a tag that could be pulled can't be any more, or if
-// anything is gone that a tag needs, be it whole or not.
+// stillPulls fails if a tag can't be pulled any more, or if something is gone that a tag
+// needs.
 func stillPulls(t *testing.T, was, is map[string]string) {
 	t.Helper()
 	if l := lost(needs(was), was, is); l != "" {
@@ -218,7 +218,7 @@ func stillPulls(t *testing.T, was, is map[string]string) {
 	}
 }
 
-// parts are the keys of all that a manifest consists of in its repository.
+// parts returns the keys of a manifest in its repository.
 func parts(m fixtures.Manifest) []string {
 	keys := []string{m.RevisionKey(), m.Key()}
 	for i := range m.Blobs {
@@ -227,7 +227,7 @@ func parts(m fixtures.Manifest) []string {
 	return keys
 }
 
-// stay fails unless all keys hold what they held.
+// stay fails unless all keys are unchanged.
 func stay(t *testing.T, was, is map[string]string, keys ...string) {
 	t.Helper()
 	for _, key := range keys {
@@ -239,8 +239,7 @@ func stay(t *testing.T, was, is map[string]string, keys ...string) {
 	}
 }
 
-// onlyGone fails unless just these files are gone, and all others hold what
-// they held.
+// onlyGone fails unless just these files are gone, and all others are unchanged.
 func onlyGone(t *testing.T, was, is map[string]string, keys ...string) {
 	t.Helper()
 	want := map[string]string{}
@@ -263,7 +262,7 @@ func onlyGone(t *testing.T, was, is map[string]string, keys ...string) {
 	}
 }
 
-// refusedFix fixes, and wants a refusal for a reason that has the word.
+// refusedFix expects a refusal with the word.
 func refusedFix(t *testing.T, m *fixtures.Memory, policy gc.Policy, word string) {
 	t.Helper()
 	was := dump(m)
@@ -277,23 +276,22 @@ func refusedFix(t *testing.T, m *fixtures.Memory, policy gc.Policy, word string)
 	}
 }
 
-// waste puts an old orphan into a store, by which a test sees that something
-// was done. It returns its key.
+// waste adds an old orphan, which a fix removes, and returns its key.
 func waste(b *fixtures.Builder) string {
 	body := []byte("nobody needs this")
 	b.Put(layout.BlobKey(layout.Sum(body)), body)
 	return layout.BlobKey(layout.Sum(body))
 }
 
-// plain are the policies that give nothing up on request.
+// plain returns the policies that remove nothing on request.
 func plain() map[string]gc.Policy {
 	return map[string]gc.Policy{"": {}, "untagged": {Untagged: true}}
 }
 
-// withLostName names the store of withLost among oneOfEach.
+// withLostName is the name of withLost in oneOfEach.
 const withLostName = "manifest-lost"
 
-// policyOf is the policy under which one of oneOfEach is fixed.
+// policyOf returns the policy for a store of oneOfEach.
 func policyOf(name string) gc.Policy {
 	if name == withLostName {
 		return reviving()
@@ -301,8 +299,8 @@ func policyOf(name string) gc.Policy {
 	return gc.Policy{Untagged: true}
 }
 
-// oneOfEach are the golden stores of the first damage of each id, the messy one, and
-// one with a lost image.
+// oneOfEach returns stores with the first damage of each id, the messy one, and one with a
+// lost image.
 func oneOfEach() map[string]*fixtures.Builder {
 	all := map[string]*fixtures.Builder{"messy": messy()}
 	all[withLostName], _ = withLost()

@@ -15,8 +15,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// withLost is a store with a lost image, of which only the history of a:v2 is left,
-// and with garbage besides.
+// withLost returns a store with a lost image, of which only the history of a:v2 is left, and
+// with garbage.
 func withLost() (b *fixtures.Builder, lost fixtures.Manifest) {
 	b = fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
@@ -30,16 +30,16 @@ func withLost() (b *fixtures.Builder, lost fixtures.Manifest) {
 	return b, lost
 }
 
-// reviving asks for lost images.
+// reviving returns a policy that restores lost images.
 func reviving() gc.Policy {
 	p := gc.Policy{Untagged: true}
 	p.Also[finding.ManifestLost] = true
 	return p
 }
 
-// A lost image can be pulled by its new tag, nothing that it needs is removed with the
-// garbage, and the next fix has nothing to do.
-func TestALostImageIsBroughtBack(t *testing.T) {
+// TestALostImageIsRestored: it can be pulled by its new tag, nothing that it needs is
+// removed, and the next fix has no steps.
+func TestALostImageIsRestored(t *testing.T) {
 	b, lost := withLost()
 	m, state := b.Memory(), t.TempDir()
 	was := dump(m)
@@ -54,8 +54,8 @@ func TestALostImageIsBroughtBack(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong: the tag isn't there before all that it needs is, nothing of
-// the lost image is removed, and it can be undone.
+// TestTroubleWithALostImage: with any fault, the tag isn't there before all that it needs is,
+// nothing of the image is removed, and it can be undone.
 func TestTroubleWithALostImage(t *testing.T) {
 	b, lost := withLost()
 	saved, _ := planned(t, b.Memory(), reviving())
@@ -84,7 +84,8 @@ func TestTroubleWithALostImage(t *testing.T) {
 	})
 }
 
-// A plan that brings back less than the whole of an image is refused.
+// TestAPlanForHalfALostImageIsRefused: a plan that restores only a part of an image is
+// refused.
 func TestAPlanForHalfALostImageIsRefused(t *testing.T) {
 	b, _ := withLost()
 	m := b.Memory()
@@ -104,8 +105,8 @@ func TestAPlanForHalfALostImageIsRefused(t *testing.T) {
 	}
 }
 
-// hollow is a store whose only image has lost the layer of no bytes; spoilt puts
-// other bytes in its place.
+// hollow returns a store whose only image lost its empty layer; with spoilt it has other
+// bytes.
 func hollow(spoilt bool) (b *fixtures.Builder, image fixtures.Manifest) {
 	b = fixtures.New(1)
 	image = b.Image("a", "v1", fixtures.Image{Layers: []int{0, 30}})
@@ -117,8 +118,8 @@ func hollow(spoilt bool) (b *fixtures.Builder, image fixtures.Manifest) {
 	return b, image
 }
 
-// A tag that lacks nothing but a blob whose digest proves it pulls after a fix, and
-// an undo gives back what stood there.
+// TestAProvenBlobHealsItsTags: a tag that lacks only a blob that its digest proves can be
+// pulled after a fix, and an undo restores what was there.
 func TestAProvenBlobHealsItsTags(t *testing.T) {
 	for _, spoilt := range []bool{false, true} {
 		b, image := hollow(spoilt)
@@ -138,7 +139,8 @@ func TestAProvenBlobHealsItsTags(t *testing.T) {
 	}
 }
 
-// Whatever a plan says, nothing is written under a blob's key but what hashes to it.
+// TestAPlanCanWriteNoOtherBytesThanTheDigestProves: whatever a plan says, only bytes that
+// hash to its digest are written as a blob.
 func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 	for _, spoilt := range []bool{false, true} {
 		b, _ := hollow(spoilt)
@@ -159,7 +161,7 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 		if _, err := Run(context.Background(), in); !isRefused(err) {
 			t.Errorf("spoilt %v: the edited plan: %v", spoilt, err)
 		}
-		for _, s := range edited().Steps { // and if it came so far
+		for _, s := range edited().Steps { // if it came so far
 			w := &stepResult{step: &s}
 			if checkStep(context.Background(), in.Store, w); len(w.intents) > 0 || !w.failed || !strings.Contains(w.reason, "hash") {
 				t.Errorf("spoilt %v: %+v", spoilt, w)
@@ -171,9 +173,9 @@ func TestAPlanCanWriteNoOtherBytesThanTheDigestProves(t *testing.T) {
 	}
 }
 
-// An image that was pushed since, to whichever repository, keeps the blob that its
-// client found there.
-func TestAnUndoLeavesABlobThatAPushSinceReliesOn(t *testing.T) {
+// TestAnUndoKeepsABlobThatAPushNeeds: an image that was pushed since, to any repository,
+// keeps the blob that its client found.
+func TestAnUndoKeepsABlobThatAPushNeeds(t *testing.T) {
 	b, image := hollow(false)
 	m, state := b.Memory(), t.TempDir()
 	mustFix(t, m.Store(), state, gc.Policy{})
