@@ -10,8 +10,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// rechecker rechecks: absence and bad content are reported only if seen twice, the second time
-// at the key itself.
+// rechecker looks again at keys that a listing lacked or whose content was bad. Both are
+// reported only if seen twice, the second time at the key itself.
 type rechecker struct {
 	g       *Graph
 	w       *walker.Walker
@@ -60,13 +60,13 @@ func aliasIDs(g *Graph) map[uint32]bool {
 // Recheck rechecks every ref that isn't confirmed. It amends the graph if something changed,
 // and reports whether it did. With last set nothing is rechecked: refs that aren't confirmed
 // are not reported.
-func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, last bool) (amended bool, err error) {
+func (c *Scan) Recheck(ctx context.Context, refs []Ref, harmful map[Ref]bool, last bool) (amended bool, err error) {
 	if c.pending = nil; c.Wait != nil && !c.waited {
 		c.pending = &pending{}
 	}
 	l := rechecker{g: c.Graph, w: c.w, pending: c.pending}
 	var todo []Ref
-	for _, s := range places {
+	for _, s := range refs {
 		switch {
 		case c.Graph.confirmed[s] || c.Graph.Unconfirmed[s]:
 		case last:
@@ -78,36 +78,36 @@ func (c *Scan) Recheck(ctx context.Context, places []Ref, harmful map[Ref]bool, 
 	if len(todo) == 0 {
 		return amended, nil
 	}
-	moved, err := l.directories(ctx, todo)
+	changed, err := l.directories(ctx, todo)
 	if err != nil {
 		return false, err
 	}
 	amended, err = l.links(ctx, todo, harmful)
-	return amended || moved, err
+	return amended || changed, err
 }
 
 // links rechecks links. A link whose state blocks tags isn't confirmed while a push or delete
 // may be in progress there.
-func (l rechecker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool) (amended bool, err error) {
-	var looks []Ref
+func (l rechecker) links(ctx context.Context, refs []Ref, harmful map[Ref]bool) (amended bool, err error) {
+	var links []Ref
 	var keys []string // computed before the graph is amended
-	for _, s := range spots {
+	for _, s := range refs {
 		if s.Kind != 0 && !l.g.Unconfirmed[s] {
-			looks, keys = append(looks, s), append(keys, l.g.KeyOf(s))
+			links, keys = append(links, s), append(keys, l.g.KeyOf(s))
 		}
 	}
 	key := func(i int) string { return keys[i] }
-	err = l.w.Recheck(ctx, len(looks), key, func(i int, look walker.Recheck) error {
-		s := looks[i]
+	err = l.w.Recheck(ctx, len(links), key, func(i int, look walker.Recheck) error {
+		s := links[i]
 		agrees := look.Err == nil && l.agrees(s, look)
-		moving := agrees && harmful[s] && l.lastChanged(s, look) > l.g.ChangedFrom // too recent to report
+		changing := agrees && harmful[s] && l.lastChanged(s, look) > l.g.ChangedFrom // too recent to report
 		switch {
 		case look.Err != nil:
 			l.g.Unconfirmed[s], amended = true, true
 			Builder{l.g}.fault(keys[i], look.Err)
-		case moving && l.pending != nil:
+		case changing && l.pending != nil:
 			l.pending.add(keys[i], l.lastChanged(s, look))
-		case moving:
+		case changing:
 			l.g.Changed[s], l.g.Unconfirmed[s], amended = true, true, true
 		case agrees:
 			l.g.confirmed[s] = true
@@ -123,18 +123,18 @@ func (l rechecker) links(ctx context.Context, spots []Ref, harmful map[Ref]bool)
 }
 
 // directories rechecks directories of repositories that seem empty and of tags without a
-// current link. One that is gone or no longer empty is being changed.
-func (l rechecker) directories(ctx context.Context, spots []Ref) (moved bool, err error) {
+// current link. A directory that no longer exists or isn't empty any more is being changed.
+func (l rechecker) directories(ctx context.Context, refs []Ref) (changed bool, err error) {
 	g := l.g
-	spots = slices.DeleteFunc(slices.Clone(spots), func(s Ref) bool {
+	refs = slices.DeleteFunc(slices.Clone(refs), func(s Ref) bool {
 		if s.Kind == 0 && len(g.Repos[s.Repo].Revisions) > 0 { // to be emptied
 			g.confirmed[s] = true
 			return true
 		}
 		return s.Kind != 0 && (s.Kind != layout.TagCurrent || g.Repos[s.Repo].Tags[s.Tag].Current)
 	})
-	probe := func(ctx context.Context, i int) (bool, error) {
-		s := spots[i]
+	isChanging := func(ctx context.Context, i int) (bool, error) {
+		s := refs[i]
 		r := &g.Repos[s.Repo]
 		if s.Kind == 0 {
 			return l.w.HasManifests(ctx, r.Name)
@@ -142,37 +142,37 @@ func (l rechecker) directories(ctx context.Context, spots []Ref) (moved bool, er
 		found, err := l.w.Exists(ctx, layout.TagKey(r.Name, r.Tags[s.Tag].Name))
 		return !found, err
 	}
-	err = l.w.Ask(ctx, len(spots), probe, func(i int, is bool, err error) error {
-		s := spots[i]
+	err = l.w.Ask(ctx, len(refs), isChanging, func(i int, is bool, err error) error {
+		s := refs[i]
 		switch {
 		case err != nil:
-			g.Unconfirmed[s], moved = true, true
+			g.Unconfirmed[s], changed = true, true
 			Builder{g}.fault(layout.RepositoryKey(g.Repos[s.Repo].Name), err)
 		case is:
-			g.Unconfirmed[s], g.Changed[s], moved = true, true, true
+			g.Unconfirmed[s], g.Changed[s], changed = true, true, true
 		case s.Kind == 0:
 			g.confirmed[s] = true
 		}
 		return nil
 	})
-	return moved, err
+	return changed, err
 }
 
-// agrees reports whether a recheck shows what the graph has.
+// agrees reports whether a recheck found the same as the graph has.
 func (l rechecker) agrees(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	known := l.g.Knows(r, s.Link)
 	if look.Absent || !known {
 		return look.Absent != known
 	}
-	o, isOdd := r.Bad[s.Link]
-	if !isOdd && look.Link.State != walker.LinkGood || isOdd && look.Link.State != o.State {
+	bad, isBad := r.Bad[s.Link]
+	if !isBad && look.Link.State != walker.LinkGood || isBad && look.Link.State != bad.State {
 		return false
 	}
 	if s.Kind == layout.TagCurrent && look.Link.State == walker.LinkGood {
 		return r.Tags[s.Tag].Target == l.g.idOfAny(look.Link.Target)
 	}
-	return o.State != walker.LinkMismatch || l.g.idOfAny(look.Link.Target) == o.Target
+	return bad.State != walker.LinkMismatch || l.g.idOfAny(look.Link.Target) == bad.Target
 }
 
 // lastChanged returns when an absent or invalid link was last written or removed, in nanoseconds
@@ -198,8 +198,8 @@ func (l rechecker) lastChanged(s Ref, look walker.Recheck) (at int64) {
 }
 
 // amend sets a link as the recheck found it. Its earlier target is kept too, since either
-// read may be wrong. It returns false if the graph can't represent the change: a link that is
-// gone, an alias that changed.
+// read may be wrong. It returns false if the graph can't represent the change: a link that was
+// removed, an alias that changed.
 func (l rechecker) amend(s Ref, look walker.Recheck) bool {
 	r := &l.g.Repos[s.Repo]
 	alias := s.Kind == layout.LayerLink && look.Link.IsAlias()
@@ -211,8 +211,8 @@ func (l rechecker) amend(s Ref, look walker.Recheck) bool {
 		r.sealAliases()
 		return true
 	}
-	if o, ok := r.Bad[s.Link]; ok && o.Target != None {
-		r.NamedBefore = append(r.NamedBefore, o.Target)
+	if bad, ok := r.Bad[s.Link]; ok && bad.Target != None {
+		r.NamedBefore = append(r.NamedBefore, bad.Target)
 	}
 	switch s.Kind {
 	case layout.Revision:
@@ -235,8 +235,8 @@ func (l rechecker) amend(s Ref, look walker.Recheck) bool {
 	return true
 }
 
-// ConcurrentChange is links that are absent or invalid and were changed so recently that a
-// push or delete may be in progress.
+// ConcurrentChange describes links that are absent or invalid and were changed so recently
+// that a push or delete may be in progress.
 type ConcurrentChange struct {
 	Keys  int       // the number of links
 	Key   string    // the first of them
