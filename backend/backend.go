@@ -17,8 +17,8 @@ import (
 	"io"
 )
 
-// Hint says which file to expect in each child of a directory, so that a listing can request
-// for it instead of opening every child. The zero Hint expects nothing.
+// Hint is the file to expect in each child of a directory, so that a listing can ask for it
+// instead of opening every child. The zero Hint expects nothing.
 type Hint struct {
 	Name     string // the file expected in each child directory ("link", "data"); "" for none
 	Read     int    // how many bytes of it to return, at most, in Item.Body; 0 for none
@@ -36,7 +36,7 @@ type Hint struct {
 	Repeated bool
 }
 
-// Siblings says which other entries of a child are listed beside the expected file.
+// Siblings are the other entries of a child that are listed with the expected file.
 type Siblings uint8
 
 // The degrees of Siblings.

@@ -24,11 +24,11 @@ type Content struct {
 	Over  bool // the key's file may be replaced; else one that exists is fs.ErrExist
 }
 
-// ContentError says why the bytes of a Content are wrong. The store is sound and unchanged:
+// ContentError is why the bytes of a Content are wrong. The store is sound and unchanged:
 // the bytes may be copied from another source.
 type ContentError struct{ Err error }
 
-// Error says what is wrong with the bytes.
+// Error returns what is wrong with the bytes.
 func (e *ContentError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the reason.

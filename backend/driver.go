@@ -97,7 +97,7 @@ type Traits struct {
 	Parallel int
 }
 
-// Access says how to read a store.
+// Access has the settings for reading a store.
 type Access struct {
 	Workers int               // directories or pages listed at once; 0 for the default
 	Follow  []string          // symbolic links and mounts that are part of the store
@@ -162,7 +162,7 @@ type Lease interface {
 	BreakLock(ctx context.Context, run string) error
 }
 
-// Description says what a store does with removed files, and what it holds that no listing
+// Description is what a store does with removed files, and what it holds that no listing
 // shows.
 type Description struct {
 	Versioned bool   `json:"kept"` // a removed file remains as a version, and frees no space

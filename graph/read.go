@@ -26,8 +26,8 @@ type Options struct {
 	Now              time.Time
 	Thorough         bool                  // look beside blobs and links
 	Cache            bool                  // a pull-through cache: layers may be absent
-	Database         string                // what says that the registry keeps its links in a database, besides a mark in the store; "" for nothing
-	UnlessMarked     bool                  // Database holds only where no mark says that the store's links are files
+	Database         string                // evidence that the registry keeps its links in a database, besides a mark in the store; "" for none
+	UnlessMarked     bool                  // Database counts only if no mark in the store means that its links are files
 	OwnSince         time.Time             // directories emptied since were emptied by regfsck itself, whose run was interrupted; zero for none
 	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
 	Verify           Verify
@@ -75,17 +75,17 @@ type Scan struct {
 	*hashing
 	waited     bool        // for what was being changed
 	links      fingerprint // of the listing of links
-	InDatabase string      // what says that the registry keeps its links in a database, "" for nothing
+	InDatabase string      // evidence that the registry keeps its links in a database; "" for none
 
 	AboveUnlisted      error // why nobody knows what is above the store's own directories
 	MultipartsUnlisted error // why multipart uploads could not be listed
-	RulesUnread        error // why nobody knows of the store's own rules
+	RulesUnread        error // why the store's own rules are unknown
 
-	// Stopped says that ctx has ended before all blobs were hashed that were to be, of
-	// which Unhashed are left: with Options.Partial. What else there is was read whole.
+	// Stopped: ctx ended before all blobs were hashed, with Options.Partial; Unhashed of them
+	// remain. Everything else was read.
 	Stopped bool
 
-	pending *pending // what the last recheck saw to be changing; nil where nobody waits for it
+	pending *pending // concurrent changes that the last recheck found; nil if none are awaited
 }
 
 // Read reads a store: all blobs, then all links, then the manifests they name.
@@ -239,8 +239,8 @@ func (c *Scan) listMultiparts(ctx context.Context) error {
 	return err
 }
 
-// findDatabase finds out what says that the registry keeps its links in a
-// database: GitLab's mark in the store, or else what is known of its configuration.
+// findDatabase looks for evidence that the registry keeps its links in a database:
+// GitLab's mark in the store, or else what is known of its configuration.
 func (c *Scan) findDatabase(ctx context.Context) error {
 	mark := layout.Key{Kind: layout.Lock, Rest: "database-in-use"}.String()
 	marked, err := c.exists(ctx, mark)

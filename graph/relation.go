@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// This file says what the references of a manifest mean in a repository. Every walk
+// This file defines what the references of a manifest mean in a repository. Every walk
 // over manifests uses one of its relations, so that no two of them can disagree:
 //
 //	                               needs   serves             takes

@@ -49,7 +49,7 @@ func (p *Past) interrupted() bool { return exitcode.Code(p.Exit.Code)&exitcode.C
 // maxPast is the most bytes of a report, enough for five million findings.
 var maxPast int64 = 2 << 30
 
-// ReadPast reads the JSON of a check. If it is something else, the error says what.
+// ReadPast reads the JSON of a check. For another document the error names what it is.
 func ReadPast(r io.Reader) (*Past, error) {
 	p := &Past{}
 	bounded := &io.LimitedReader{R: r, N: maxPast + 1}

@@ -33,7 +33,7 @@ import (
 
 // ReadSaved reads a JSON document of check, a plan, apply, undo or ls, to show it as the
 // command did. What the document lacks, such as the usage, the answer lacks too. If it is
-// another document, the error says what it is or what is wrong.
+// another document, the error names that document, or what is wrong.
 func ReadSaved(r io.Reader) (Document, error) {
 	bounded := &io.LimitedReader{R: r, N: maxPast + 1}
 	in := bufio.NewReaderSize(bounded, maxHead)

@@ -53,7 +53,7 @@ type Blob struct {
 	Stamp    ledger.Stamp // identifies this version of the file; set only with Walker.Stamps
 }
 
-// LinkState says whether a link's content is valid.
+// LinkState is whether a link's content is valid.
 type LinkState uint8
 
 // The states of a link.
@@ -92,7 +92,7 @@ const (
 	EntryEmpty                      // an empty directory
 	EntryMarker                     // an empty object by which a console shows a directory
 	EntryMultipart                  // an unfinished multipart upload; Upload is its id
-	EntryFault                      // something that exists and can't be read; Err says why
+	EntryFault                      // something that exists and can't be read; Err is why
 )
 
 // Entry is anything below blobs and repositories that is neither a blob nor a link.

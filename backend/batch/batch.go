@@ -206,7 +206,7 @@ func (r *Report) Read(ctx context.Context, file string, each func(Proof)) error 
 
 func unreadable(err error) error { return fmt.Errorf("can't be read: %w", backend.Cause(err)) }
 
-// reason says why a row proves nothing.
+// reason returns why a row proves nothing.
 type reason int
 
 const (

@@ -67,7 +67,7 @@ const (
 	irregular
 )
 
-// sumKind says what the sum of a row is.
+// sumKind is the kind of sum that a row has.
 type sumKind uint8
 
 const (

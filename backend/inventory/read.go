@@ -23,7 +23,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Store says how listings name the keys of a store.
+// Store is how listings name the keys of a store.
 type Store struct {
 	Container string // its bucket; "" for none
 	// Prefix is the part before the store's keys: in a bucket the path there with a slash

@@ -47,7 +47,7 @@ func (r *Reader) explain(ctx context.Context, op, key, permission string, err er
 	return &fs.PathError{Op: op, Path: key, Err: r.reason(permission, err)}
 }
 
-// reason returns an error that says what is wrong and what to do.
+// reason returns an error with what is wrong and what to do.
 func (r *Reader) reason(permission string, err error) error {
 	code, message := "", ""
 	if api, ok := errors.AsType[smithy.APIError](err); ok {

@@ -20,7 +20,7 @@ type Wanted struct {
 	Most  int64   // return its bytes too, if they are at most so many; 0 for no bytes
 }
 
-// Found says where a blob was found.
+// Found is where a blob was found.
 type Found struct {
 	Source int     // index of the first source that has it; below 0 for none
 	Size   int64   // bytes

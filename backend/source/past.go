@@ -36,7 +36,7 @@ func unseen(err error) error { return fmt.Errorf("%w: %v", ErrUnseen, err) }
 // OfPast returns the removed and replaced files that stores keep as a source. Some were
 // removed because they were corrupt, so a blob counts as found only after its bytes were
 // verified. open is called for the first blob. The stores that it returns are read in
-// their order, also if it returns an error, which says what could not be read.
+// their order, also if it returns an error, which names what could not be read.
 func OfPast(open func(ctx context.Context) ([]OpenedPast, error)) Source {
 	return &past{open: open, known: map[string]*backend.Earlier{}}
 }

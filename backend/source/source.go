@@ -18,7 +18,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Blob says which bytes to look for.
+// Blob describes the bytes to look for.
 type Blob struct {
 	Digest       layout.AnyDigest
 	Repositories []string // of the store, that need it: registries serve a blob only in repositories that link it
@@ -106,5 +106,5 @@ func Read(ctx context.Context, s Source, b Blob, most int64) ([]byte, error) {
 	return io.ReadAll(c.Proven())
 }
 
-// IsNone reports whether an error says that a source certainly doesn't have a blob.
+// IsNone reports whether an error means that a source certainly doesn't have a blob.
 func IsNone(err error) bool { return errors.Is(err, fs.ErrNotExist) }

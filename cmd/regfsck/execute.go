@@ -43,8 +43,8 @@ func (j *job) carryOut(ctx context.Context, r *report.Plan, o check.Options, fac
 	return around.run(ctx, func() (*report.Run, error) { return j.execute(ctx, r, o, facts) })
 }
 
-// execute runs the plan. The run is nil if nothing was changed; otherwise the error says what
-// interrupted it.
+// execute runs the plan. The run is nil if nothing was changed; if it isn't nil, an error is
+// what interrupted it.
 func (j *job) execute(ctx context.Context, r *report.Plan, o check.Options, facts apply.Facts) (*report.Run, error) {
 	if err := j.alone(ctx); err != nil { // a registry may have started since the plan was made
 		return nil, err

@@ -390,7 +390,7 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 }
 
 // Own returns the bytes that a removal of a manifest frees, with what only it leads to.
-// pinned says why nothing would be removed. ok is false if the repository has no such
+// pinned returns why nothing would be removed. ok is false if the repository has no such
 // manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
 	i, known := u.m.RepoID[repository]

@@ -91,7 +91,7 @@ type TagUsage struct {
 }
 
 // Tags returns the usage of a repository's tags, by name; none if there is no such
-// repository. pinned says why a removal of a tag would free nothing but its links; "" if the
+// repository. pinned is why a removal of a tag would free nothing but its links; "" if the
 // repository isn't pinned.
 func (u *Usage) Tags(repository string) (all []TagUsage, pinned string) {
 	if !u.Has(repository) {

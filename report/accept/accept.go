@@ -59,7 +59,7 @@ type Rule struct {
 	glob Glob
 }
 
-// NewRule parses an entry. The error says what is wrong.
+// NewRule parses an entry. An error describes what is wrong.
 func NewRule(e Entry, file string, line int, now time.Time) (Rule, error) {
 	r := Rule{Entry: e, File: file, Line: line}
 	kind, known := finding.Parse(e.ID)

@@ -127,7 +127,7 @@ func (c *Cache) Keep(d layout.Digest, body []byte) {
 }
 
 // Close writes what is new and what was used, and brings the directory below its limit. An
-// error says why something could not be written; what was there before is still there.
+// error is why something could not be written; the earlier content remains.
 func (c *Cache) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

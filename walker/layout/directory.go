@@ -2,7 +2,7 @@ package layout
 
 import "strings"
 
-// DirKind says what a directory of the layout is.
+// DirKind is what a directory of the layout is.
 type DirKind uint8
 
 // The kinds of directories, each with its path in the layout. All kinds below Repositories

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Kind says what a file of the layout is.
+// Kind is what a file of the layout is.
 type Kind uint8
 
 // The kinds of files. The zero Kind is none of them.
@@ -25,7 +25,7 @@ const (
 	Scheduler
 )
 
-// Key is the parsed key of a file. Each Kind says which fields it has; the others are
+// Key is the parsed key of a file. Its Kind determines which fields are set; the others are
 // empty. Parse sets them to substrings of its argument.
 type Key struct {
 	Kind               Kind

@@ -28,7 +28,7 @@ type Entry struct {
 	Attestation  bool   // BuildKit's attestation of another entry
 }
 
-// Form says what a manifest is used for, in a stable word.
+// Form is what a manifest is used for, as a stable word.
 type Form string
 
 // The forms.

@@ -43,7 +43,7 @@ var (
 	ErrForm     = errors.New("not a manifest of a known form")
 )
 
-// Role says how a manifest refers to something.
+// Role is how a manifest refers to something.
 type Role uint8
 
 // The roles. The role of a manifests[] entry follows from the entry's own media type.

@@ -5,7 +5,7 @@
 // overrides from the environment. The rest is read leniently or not at all: an error in
 // another section is no reason not to check a store. The package knows no driver by name.
 //
-// Each error is a sentence for the operator that says what is wrong and where. Errors and
+// Each error is a sentence for the operator: what is wrong and where. Errors and
 // names hold no credentials.
 package location
 
