@@ -10,7 +10,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// What counts as a change of what refers to blobs, and what doesn't.
+// TestSame: what counts as a change of references to blobs, and what doesn't.
 func TestSame(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
@@ -49,8 +49,9 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// A reading that met a blob which its listing hadn't is not one to go on with.
-func TestNothingIsTheSameAfterASurprise(t *testing.T) {
+// TestNothingIsUnchangedAfterASurprise: after a blob that the listing lacked was read,
+// Unchanged is false.
+func TestNothingIsUnchangedAfterASurprise(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
 	store := b.Memory()

@@ -12,15 +12,15 @@ import (
 	"regfsck/graph/finding"
 )
 
-// sha384 returns the digest of body by sha384, as text.
+// sha384 returns the sha384 digest of body.
 func sha384(body []byte) string {
 	sum := sha512.Sum384(body)
 	return "sha384:" + hex.EncodeToString(sum[:])
 }
 
-// Registries serve what is stored and linked by sha384 and sha512 as they serve
-// what is by sha256.
-func TestAnImageByAnotherAlgorithmIsPartOfTheLayout(t *testing.T) {
+// TestAnImageByAnotherAlgorithm: registries serve objects stored and linked by sha384 and
+// sha512 as those by sha256.
+func TestAnImageByAnotherAlgorithm(t *testing.T) {
 	for name, digest := range map[string]func([]byte) string{"sha384": sha384, "sha512": fixtures.SHA512} {
 		build := func(tag string) (*fixtures.Builder, []string) {
 			b := fixtures.New(1)
@@ -81,8 +81,9 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 	}
 }
 
-// What is stored by an algorithm that nobody knows may be a manifest.
-func TestAnUnknownAlgorithmPinsWhoNamesIt(t *testing.T) {
+// TestAnUnknownAlgorithmPinsItsReferrers: what is stored by an unknown algorithm may be a
+// manifest.
+func TestAnUnknownAlgorithmPinsItsReferrers(t *testing.T) {
 	unknown := "blake3:" + strings.Repeat("ab", 32)
 	for name, link := range map[string]func(*fixtures.Builder){
 		"revision": func(b *fixtures.Builder) { b.PushManifestBy("a", "", unknown, []byte("{}")) },

@@ -9,8 +9,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// aliased builds a repository whose tag needs a blob by its sha512 alone. It
-// returns the blob and the key of its alias. form has "%" for the digest.
+// aliased returns a repository whose tag needs a blob by its sha512 digest, the blob, and the
+// key of its alias. form has "%" for the digest.
 func aliased(form string) (b *fixtures.Builder, blob fixtures.Descriptor, key string) {
 	b = fixtures.New(1)
 	b.Image("a", "kept", fixtures.Image{})
@@ -28,17 +28,18 @@ const (
 	aliasedChild  = `{"schemaVersion":2,"manifests":[{"digest":"%","mediaType":"` + fixtures.OCIManifest + `"}]}`
 )
 
-func TestAnAliasKeepsWhatItStandsFor(t *testing.T) {
+func TestAnAliasKeepsItsTarget(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedMay, aliasedEither, aliasedClaim, aliasedChild} {
 		b, _, _ := aliased(form)
-		spare := b.Push("a", "x", []byte("spare")) // goes: nothing pins
+		spare := b.Push("a", "x", []byte("spare")) // removed, since nothing pins
 		expect(t, examine(t, b.Memory(), untagged),
 			"blob-orphan "+spare.Key()+" remove", "layer-link-unreferenced "+layout.LayerKey("a", spare.Digest)+" remove")
 	}
 }
 
-// What no alias explains may be any blob that the repository links.
-func TestADigestThatNothingExplainsPins(t *testing.T) {
+// TestADigestWithoutAliasPins: a digest without an alias may be any blob that the repository
+// links.
+func TestADigestWithoutAliasPins(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedEither, aliasedClaim, aliasedChild} {
 		b, blob, key := aliased(form)
 		b.Unlink(key)
@@ -51,7 +52,7 @@ func TestADigestThatNothingExplainsPins(t *testing.T) {
 	}
 }
 
-// The same where it is a sparse index's child that names it.
+// TestAnUnexplainedDigestOfASparseChildPins: likewise for a sparse index's child.
 func TestAnUnexplainedDigestOfASparseChildPins(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedEither, aliasedChild} {
 		b, _, key := aliased(form)
@@ -65,7 +66,7 @@ func TestAnUnexplainedDigestOfASparseChildPins(t *testing.T) {
 	}
 }
 
-// An alias proves as much as a layer link that a child was pushed here.
+// TestAnAliasProvesAChild: an alias proves a push as a layer link does.
 func TestAnAliasProvesAChild(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedEither} {
 		b, _, _ := aliased(form)
@@ -97,7 +98,7 @@ func TestAnAliasOfACorruptBlobBreaksTheTag(t *testing.T) {
 	}
 }
 
-func TestATarsumLinkIsLookedAtAgain(t *testing.T) {
+func TestATarsumLinkIsRechecked(t *testing.T) {
 	b := fixtures.New(1)
 	key := b.Tarsum("a", b.Image("a", "v1", fixtures.Image{}).Blobs[1])
 	b.Edit(key, empty)

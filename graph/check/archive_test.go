@@ -18,8 +18,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// archiving is a store of which some keys lie in an archive, and some of these
-// were restored.
+// archiving is a store with archived keys, some of which were restored.
 type archiving struct {
 	backend.Reader
 	archived, restored map[string]bool
@@ -76,8 +75,8 @@ func keySet(keys ...string) map[string]bool {
 	return set
 }
 
-// A layer in an archive keeps each image that needs it from being pulled, and is
-// neither missing nor unreadable; one that was restored keeps none.
+// TestALayerInAnArchive: an archived layer blocks each image that needs it, and is neither
+// missing nor unreadable; a restored one blocks none.
 func TestALayerInAnArchive(t *testing.T) {
 	b := fixtures.Standard()
 	layer := b.Tagged("base", "stable").Blobs[1]
@@ -92,8 +91,7 @@ func TestALayerInAnArchive(t *testing.T) {
 	expect(t, examine(t, s, nil))
 }
 
-// A manifest in an archive: its image can't be pulled, and what it needs is kept
-// though nobody can read what that is.
+// TestAManifestInAnArchive: its image can't be pulled, and what it may need is kept.
 func TestAManifestInAnArchive(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Tagged("windows", "ltsc")
@@ -112,7 +110,8 @@ func TestAManifestInAnArchive(t *testing.T) {
 	}
 }
 
-// What the cache has of a manifest says what it needs, and no registry serves it.
+// TestAManifestInAnArchiveAndInTheCache: with the cache its references are known, but no
+// registry serves it.
 func TestAManifestInAnArchiveAndInTheCache(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Tagged("windows", "ltsc")
@@ -134,8 +133,8 @@ func TestAManifestInAnArchiveAndInTheCache(t *testing.T) {
 	}
 }
 
-// What an archived manifest needs is unknown until it comes back: no blob is
-// called an orphan meanwhile, not even one whose layer link is lost.
+// TestAnArchivedManifestKeepsWhatItMayNeed: its references are unknown until it is restored:
+// meanwhile no blob is an orphan, even one without a layer link.
 func TestAnArchivedManifestKeepsWhatItMayNeed(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("app", "v", fixtures.Image{})

@@ -11,9 +11,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// A link in an archive can't be read by a registry either: the tags that need it
-// can't be pulled and say so, it is neither rebuilt nor unreadable damage of the
-// store, and nothing is removed that it may mean. Restored it is as before.
+// TestALinkInAnArchive: registries can't read it: tags that need it are blocked with that
+// reason, it is neither rebuilt nor unreadable, and its possible targets are kept. A restored
+// link is normal.
 func TestALinkInAnArchive(t *testing.T) {
 	b := fixtures.New(1)
 	was := b.Image("app", "v1", fixtures.Image{})
@@ -63,8 +63,8 @@ func TestALinkInAnArchive(t *testing.T) {
 	}
 }
 
-// A tag or a repository that means what nobody can read isn't removed.
-func TestWhatALinkInAnArchiveMeansIsNotRemoved(t *testing.T) {
+// TestTargetsOfALinkInAnArchive: a tag or repository with an archived link isn't removed.
+func TestTargetsOfALinkInAnArchive(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("app", "v1", fixtures.Image{})
 	s := &archiving{Reader: b.Memory(), archived: keySet(layout.CurrentKey("app", "v1"))}
@@ -84,8 +84,8 @@ func TestWhatALinkInAnArchiveMeansIsNotRemoved(t *testing.T) {
 	}
 }
 
-// Registry 2.1.0 linked manifests under _layers. A small blob there that can't be
-// read may be one: what it would need stays, in its repository and as blobs.
+// TestAnArchivedBlobMayBeAManifest: registry 2.1.0 linked manifests below _layers. A small
+// archived blob there may be one: what it may need is kept, in its repository and as blobs.
 func TestAnArchivedBlobMayBeAManifest(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("old", "", fixtures.Image{})

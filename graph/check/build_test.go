@@ -10,13 +10,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// aliasName returns the digest that an alias' key names.
+// aliasName returns the digest in an alias's key.
 func aliasName(key string) string {
 	parsed, _ := layout.Parse(key)
 	return parsed.Algorithm + ":" + parsed.Hex
 }
 
-// flip damages a body and leaves its length.
+// flip changes a body and keeps its length.
 func flip(body []byte) []byte {
 	body[len(body)/2] ^= 1
 	return body
@@ -24,8 +24,7 @@ func flip(body []byte) []byte {
 
 func empty([]byte) []byte { return nil }
 
-// failing lets every one of the operations on key fail, or all but those of a
-// listing if none is given.
+// failing makes all of the operations on key fail; without operations, all but listings.
 func failing(key string, ops ...fixtures.Op) fixtures.Rule {
 	return func(_ int, op fixtures.Op, k string) fixtures.Wrong {
 		if k == key && (slices.Contains(ops, op) || len(ops) == 0 && op != fixtures.OpItem) {
@@ -35,7 +34,7 @@ func failing(key string, ops ...fixtures.Op) fixtures.Rule {
 	}
 }
 
-// once lets the first op on key go wrong.
+// once makes the first op on key faulty.
 func once(key string, op fixtures.Op, w fixtures.Wrong) fixtures.Rule {
 	seen := false
 	return func(_ int, o fixtures.Op, k string) fixtures.Wrong {
@@ -47,7 +46,7 @@ func once(key string, op fixtures.Op, w fixtures.Wrong) fixtures.Rule {
 	}
 }
 
-// expect holds a result to its findings: id, path and cure of each, in any order.
+// expect compares the findings of a result: id, path and cure of each, in any order.
 func expect(t *testing.T, r *Result, want ...string) {
 	t.Helper()
 	var got []string
@@ -61,7 +60,7 @@ func expect(t *testing.T, r *Result, want ...string) {
 	}
 }
 
-// nothingGoes holds a result to calling nothing garbage but empty directories.
+// nothingGoes fails if there is any garbage but empty directories.
 func nothingGoes(t *testing.T, r *Result) {
 	t.Helper()
 	goes := slices.DeleteFunc(garbage(r), func(s string) bool { return strings.HasPrefix(s, finding.DirectoryEmpty.String()) })

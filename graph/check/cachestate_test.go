@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// What 2.8 and 3.1 decode is taken, and what makes them panic isn't.
+// TestCacheStates: what 2.8 and 3.1 decode is valid, what makes them panic isn't.
 func TestCacheStates(t *testing.T) {
 	const entry = `{"Key":"a@sha256:1","ExpiryData":"2026-01-02T15:04:05Z","EntryType":1}`
 	for _, good := range []string{`{}`, `null`, ` {"a": ` + entry + `} `, `{"a":` + entry + `,"b":{}}`, `{"a":{"Other":[1,{}]}}`} {
@@ -29,9 +29,9 @@ func TestCacheStates(t *testing.T) {
 	}
 }
 
-// A file that is being written is no damage, and one that can't be read is
-// unknown.
-func TestACacheStateInMotion(t *testing.T) {
+// TestAChangingCacheState: a file that is being written is no damage, and an unreadable one
+// is unknown.
+func TestAChangingCacheState(t *testing.T) {
 	b := fixtures.Standard()
 	b.PutAt(layout.SchedulerKey, nil, fixtures.Epoch.AddDate(1, 0, 0).Add(-graph.PushTime/2))
 	r := examine(t, b.Memory(), nil)

@@ -17,7 +17,7 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
 
-// Examine checks a store as of long after it was built.
+// examine checks a store long after it was built.
 func examine(t *testing.T, r backend.Reader, change func(*Options)) *Result {
 	t.Helper()
 	o := Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: 168 * time.Hour, Now: fixtures.Epoch.AddDate(1, 0, 0)}}
@@ -64,7 +64,7 @@ func TestHealthyStoreHasNoFindings(t *testing.T) {
 func TestEachDamageIsFoundAndNothingElse(t *testing.T) {
 	for _, d := range fixtures.Damages() {
 		if d.Disk != nil {
-			continue // the test of the program has these
+			continue // these are tested with the program
 		}
 		t.Run(d.ID+"/"+d.Name, func(t *testing.T) {
 			b := fixtures.Standard()

@@ -28,7 +28,8 @@ func TestDoubts(t *testing.T) {
 	}
 }
 
-// A blob that a link names, or that a manifest needs, is no sign of a database.
+// TestANewBlobWithALinkRaisesNoDoubt: a blob with a link or a manifest that needs it is no
+// sign of a database.
 func TestANewBlobWithALinkRaisesNoDoubt(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
@@ -42,8 +43,8 @@ func TestANewBlobWithALinkRaisesNoDoubt(t *testing.T) {
 	}
 }
 
-// tagsElsewhere pushes to so many repositories, each with a tag v1, and then once more
-// without a tag, as a registry does that keeps its tags in a database since then.
+// tagsElsewhere pushes to so many repositories with a tag v1, and then again without a tag,
+// as a registry that now keeps tags in a database.
 func tagsElsewhere(b *fixtures.Builder, repositories int) (names []string) {
 	for i := range repositories {
 		names = append(names, fmt.Sprintf("p/r%02d", i))
@@ -58,7 +59,7 @@ func tagsElsewhere(b *fixtures.Builder, repositories int) (names []string) {
 func TestTagsThatADatabaseHolds(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		build func(b *fixtures.Builder) []string // the repositories that are to be told
+		build func(b *fixtures.Builder) []string // the repositories to report
 	}{
 		{"so many", func(b *fixtures.Builder) []string { return tagsElsewhere(b, few+1) }},
 		{"a few", func(b *fixtures.Builder) []string { tagsElsewhere(b, few); return nil }},
@@ -110,7 +111,7 @@ func TestTagsThatADatabaseHolds(t *testing.T) {
 	}
 }
 
-// unlinked puts so many blobs that no link names.
+// unlinked adds n blobs without links.
 func unlinked(b *fixtures.Builder, n int) {
 	for i := range n {
 		body := fmt.Appendf(nil, "lone %d", i)
@@ -118,8 +119,8 @@ func unlinked(b *fixtures.Builder, n int) {
 	}
 }
 
-// Whether a database holds the links of blobs that none names is judged by the last
-// pushes: not by the newest link, which anything can have touched.
+// TestLinksThatADatabaseHolds: this is judged by the last pushes, not by the newest link,
+// which may have been touched.
 func TestLinksThatADatabaseHolds(t *testing.T) {
 	images := func(b *fixtures.Builder, n int) (all []fixtures.Manifest) {
 		for i := range n {

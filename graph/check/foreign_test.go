@@ -10,8 +10,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// hardLinked is what a tool leaves that makes equal link files one: dev's push wrote
-// into all links of prod that held what dev:latest meant before.
+// hardLinked returns a store after a tool hard-linked equal links: dev's push overwrote all
+// links of prod with the old target of dev:latest.
 func hardLinked() (b *fixtures.Builder, was, pushed fixtures.Manifest) {
 	b = fixtures.New(3)
 	was = b.Image("prod", "1", fixtures.Image{Layers: []int{30}})
@@ -22,9 +22,9 @@ func hardLinked() (b *fixtures.Builder, was, pushed fixtures.Manifest) {
 	return b, was, pushed
 }
 
-// Nothing of dev's is linked in prod, the tag says why it can't be pulled, and asked
-// to, a fix brings back what it meant.
-func TestATargetNeedsAWitness(t *testing.T) {
+// TestATargetNeedsEvidence: nothing of dev's is linked in prod, the tag has the reason, and
+// on request a fix restores its old target.
+func TestATargetNeedsEvidence(t *testing.T) {
 	b, was, pushed := hardLinked()
 	r := examine(t, b.Memory(), func(o *Options) { o.Untagged = true })
 	foreign := 0
@@ -56,8 +56,8 @@ func TestATargetNeedsAWitness(t *testing.T) {
 	}
 }
 
-// Each of these witnesses is enough for the link to be rebuilt.
-func TestWhatIsAWitness(t *testing.T) {
+// TestEvidence: each of these alone lets the link be rebuilt.
+func TestEvidence(t *testing.T) {
 	for name, rebuilt := range map[string]struct {
 		HistoryEntry, config bool
 		want                 finding.Kind
@@ -86,8 +86,8 @@ func TestWhatIsAWitness(t *testing.T) {
 	}
 }
 
-// A blob that stands in every second image is no witness of one.
-func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
+// TestCommonBlobsAreNoEvidence: a blob of many images is no evidence of one.
+func TestCommonBlobsAreNoEvidence(t *testing.T) {
 	b := fixtures.New(5)
 	empty := b.Push("private", "application/vnd.oci.empty.v1+json", []byte("{}"))
 	secret := b.PushManifest("private", "v1", fixtures.OCIManifest,
@@ -101,9 +101,9 @@ func TestWhatAnybodyHasIsNoWitness(t *testing.T) {
 	}
 }
 
-// What a tag meant before, whose target was never pushed here, is kept with all that it
-// needs, also where its revision link is gone.
-func TestTheHistoryOfAForeignTargetKeepsWhatItNeeds(t *testing.T) {
+// TestTheHistoryOfAForeignTarget: the old targets of a tag whose target was never pushed here
+// are kept with all that they need, even without a revision link.
+func TestTheHistoryOfAForeignTarget(t *testing.T) {
 	b := fixtures.New(1)
 	child := b.Image("a", "", fixtures.Image{})
 	index := b.Index("a", "v1", child)

@@ -9,8 +9,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// File systems and file managers put directories of their own everywhere. In tags/
-// they are no tags and pin nothing, in _uploads/ they are no stale uploads.
+// TestAForeignDirectoryIsNoTagAndNoUpload: directories of file systems and file managers in
+// tags/ aren't tags and don't pin, and in _uploads/ aren't stale uploads.
 func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
@@ -55,9 +55,9 @@ func TestAForeignDirectoryIsNoTagAndNoUpload(t *testing.T) {
 	}
 }
 
-// What holds current/ or index/ is a tag whatever its name, and what holds a
-// registry's files is an upload.
-func TestWhatHoldsARegistrysFilesIsItsOwn(t *testing.T) {
+// TestDirectoriesWithARegistrysFiles: a directory with current/ or index/ is a tag whatever
+// its name, and one with a registry's files is an upload.
+func TestDirectoriesWithARegistrysFiles(t *testing.T) {
 	for _, part := range []string{"current", "index"} {
 		b := fixtures.New(1)
 		m := b.Image("a", "v1", fixtures.Image{})
@@ -80,7 +80,8 @@ func TestWhatHoldsARegistrysFilesIsItsOwn(t *testing.T) {
 	}
 }
 
-// A directory beside the repositories that holds nothing of a registry's is none.
+// TestAForeignDirectoryIsNoRepository: a directory beside the repositories without a
+// registry's files isn't one.
 func TestAForeignDirectoryIsNoRepository(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})

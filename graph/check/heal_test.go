@@ -9,14 +9,14 @@ import (
 	"regfsck/graph/finding"
 )
 
-// opened is a Reader as a store that was opened.
+// opened is a Reader as an opened store.
 type opened struct{ backend.Reader }
 
 func (opened) Close() error { return nil }
 
-// A source with right bytes is taken whatever a manifest states of their size, and one
-// with as many bytes as are stored before any other.
-func TestWhatIsSaidOfASizeIsNoProof(t *testing.T) {
+// TestSizesOfSources: a source with right bytes is used whatever size a manifest states, and
+// one with the stored size is preferred.
+func TestSizesOfSources(t *testing.T) {
 	b := fixtures.New(5)
 	image := b.Image("a", "v1", fixtures.Image{Layers: []int{40}})
 	layer := image.Blobs[1]
@@ -36,8 +36,7 @@ func TestWhatIsSaidOfASizeIsNoProof(t *testing.T) {
 	}
 }
 
-// What a source has says nothing of the bytes that are stored: that a torn manifest is
-// healed makes no descriptor wrong.
+// TestAHealInventsNoWrongDescriptor: a healed manifest doesn't make descriptors wrong.
 func TestAHealInventsNoWrongDescriptor(t *testing.T) {
 	b := fixtures.New(6)
 	amd, arm := b.Image("a", "", fixtures.Image{}), b.Image("a", "", fixtures.Image{})

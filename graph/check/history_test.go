@@ -8,8 +8,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// emptied builds a repository whose only tag has lost what it means, and the
-// revision link of the only manifest that it can mean.
+// emptied returns a repository whose only tag lost its target, and the revision link of its
+// only possible target.
 func emptied() (*fixtures.Builder, fixtures.Manifest) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
@@ -18,16 +18,16 @@ func emptied() (*fixtures.Builder, fixtures.Manifest) {
 	return b, m
 }
 
-func TestWhatATagMayMeanIsKept(t *testing.T) {
+func TestPossibleTargetsAreKept(t *testing.T) {
 	for _, change := range []func(*Options){nil, untagged} {
 		b, m := emptied()
 		current := "link-invalid " + layout.CurrentKey("a", "v1") + " rebuild"
 		expect(t, examine(t, b.Memory(), change), current)
-		second := b.Image("a", "v1", fixtures.Image{}) // now it may mean either
+		second := b.Image("a", "v1", fixtures.Image{}) // now it is ambiguous
 		b.Edit(layout.CurrentKey("a", "v1"), empty)
 		b.Erase(second.RevisionKey())
 		expect(t, examine(t, b.Memory(), change), "link-invalid "+layout.CurrentKey("a", "v1")+" none")
-		b.Put(layout.RevisionKey("b", m.Digest), []byte(m.Digest.String())) // and where another repository has it
+		b.Put(layout.RevisionKey("b", m.Digest), []byte(m.Digest.String())) // and if another repository has it
 		r := examine(t, b.Memory(), change)
 		if n := r.Counts[finding.BlobOrphan].Count + r.Counts[finding.LayerLinkUnreferenced].Count + r.Counts[finding.TagHistoryStale].Count; n > 0 {
 			t.Errorf("called garbage: %v", garbage(r))
@@ -35,7 +35,7 @@ func TestWhatATagMayMeanIsKept(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
+func TestAKeptEntryKeepsItsBlob(t *testing.T) {
 	for name, change := range map[string]func(*Options){
 		"left": func(o *Options) { o.Skip[finding.TagHistoryStale] = true },
 		"kept": func(o *Options) { o.Keep = map[string]bool{} },
@@ -62,9 +62,9 @@ func TestAnEntryThatStaysKeepsItsBlob(t *testing.T) {
 	}
 }
 
-// An entry that holds another digest is written anew only where the manifest
-// that its path names is there.
-func TestAnEntryIsRebuiltOnlyForABlobThatIsThere(t *testing.T) {
+// TestAnEntryIsRebuiltOnlyForAStoredBlob: an entry with another digest is rebuilt only if the
+// manifest of its path is stored.
+func TestAnEntryIsRebuiltOnlyForAStoredBlob(t *testing.T) {
 	b := fixtures.New(1)
 	first := b.Image("a", "v1", fixtures.Image{})
 	second := b.Image("a", "v1", fixtures.Image{})

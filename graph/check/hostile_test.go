@@ -15,13 +15,13 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// numbered returns the digest of the i-th thing of that kind.
+// numbered returns the digest of the i-th object of that kind.
 func numbered(kind byte, i int) layout.Digest {
 	return layout.Sum(binary.BigEndian.AppendUint32([]byte{kind}, uint32(i)))
 }
 
-// hostile returns a graph of one repository with n manifests, which are tagged
-// or not. The caller says what they refer to.
+// hostile returns a graph of one repository with n manifests, tagged or not, with these
+// references.
 func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i int) []manifest.Ref) *graph.Graph {
 	t.Helper()
 	g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
@@ -43,8 +43,8 @@ func hostile(t *testing.T, n int, links func(i int) []walker.Link, refs func(i i
 	return g.Graph
 }
 
-// Many tags that lack the same many layers name a few of them each.
-func TestManyTagsThatLackMuch(t *testing.T) {
+// TestManyTagsWithManyLackingLayers: each finding lists only some of the tags.
+func TestManyTagsWithManyLackingLayers(t *testing.T) {
 	const tags, layers = 40, 30_000
 	var refs []manifest.Ref
 	for i := range layers {
@@ -78,8 +78,8 @@ func TestManyTagsThatLackMuch(t *testing.T) {
 	}
 }
 
-// Each of these indexes names the next one twice: there are 2^n ways to the
-// last, and proving the first by walking them all would never end.
+// TestAProofEnds: each index has the next one twice as a child: there are 2^n paths to the
+// last one.
 func TestAProofEnds(t *testing.T) {
 	const n = 200
 	g := hostile(t, n, func(i int) []walker.Link {

@@ -8,10 +8,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// A blob that can't be read as a manifest, or has no revision link, hurts those who
-// need it as a manifest and nobody else: a tag whose current link was overwritten with
-// the digest of a layer is broken, and the images with that layer aren't.
-func TestAManifestThatIsNoneHurtsNobodyElse(t *testing.T) {
+// TestWhatABrokenManifestBlocks: a blob that isn't a manifest, or has no revision link,
+// blocks only those who need it as a manifest: a tag whose link was overwritten with a
+// layer's digest is broken, but images with that layer aren't.
+func TestWhatABrokenManifestBlocks(t *testing.T) {
 	layers := map[string]func(b *fixtures.Builder) layout.Digest{
 		"a layer": func(b *fixtures.Builder) layout.Digest { return b.Tagged("base", "stable").Blobs[1].Digest },
 		"a config": func(b *fixtures.Builder) layout.Digest {

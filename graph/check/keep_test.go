@@ -15,7 +15,7 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// garbage returns what a check calls garbage and would remove, by id and path.
+// garbage returns the garbage that a check would remove, by id and path.
 func garbage(r *Result) []string {
 	var all []string
 	for f := range r.Findings {
@@ -62,7 +62,7 @@ func TestABrokenManifestPinsItsRepository(t *testing.T) {
 	}
 }
 
-func TestReferrersStayAsLongAsTheirSubject(t *testing.T) {
+func TestReferrersAreKeptWithTheirSubject(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("r", "v1", fixtures.Image{})
 	signature := b.Referrer(image, "application/x.signature")
@@ -122,7 +122,7 @@ func TestAPullThroughCacheMayLackLayers(t *testing.T) {
 	}
 }
 
-// Bytes can't hash to a cycle; a broken store could still claim one.
+// TestCyclesAndLongChainsEnd: digests can't have cycles, but a broken store may claim one.
 func TestCyclesAndLongChainsEnd(t *testing.T) {
 	g := graph.Builder{Graph: graph.NewGraph(fixtures.Epoch, time.Hour)}
 	const n = 5000

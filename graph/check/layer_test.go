@@ -7,7 +7,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// gone builds a repository with a config and a layer whose blob is gone.
+// gone returns a repository with a config and a layer that isn't stored.
 func gone() (b *fixtures.Builder, config, layer fixtures.Descriptor) {
 	b = fixtures.New(1)
 	config = b.Push("a", fixtures.OCIConfig, []byte("{}"))
@@ -16,7 +16,7 @@ func gone() (b *fixtures.Builder, config, layer fixtures.Descriptor) {
 	return b, config, layer
 }
 
-// mayBeAbsent returns the descriptor of a layer that stands elsewhere.
+// mayBeAbsent returns the descriptor of a layer with a URL.
 func mayBeAbsent(d fixtures.Descriptor) string {
 	d.URLs = []string{"http://x/y"}
 	text, err := d.MarshalJSON()
@@ -26,7 +26,8 @@ func mayBeAbsent(d fixtures.Descriptor) string {
 	return string(text)
 }
 
-// What one image may do without is missing to another, whichever comes first.
+// TestALayerMayBeAbsentForOneImageAlone: a layer that one image may lack is missing for
+// another, in any order.
 func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 	for _, needs := range []string{"v1", "v2"} {
 		b, config, layer := gone()
@@ -45,8 +46,8 @@ func TestALayerMayBeAbsentForOneImageAlone(t *testing.T) {
 	}
 }
 
-// A link that is kept is held to what it should say, for whatever reason it is kept.
-func TestALinkThatStaysIsJudged(t *testing.T) {
+// TestKeptLinksAreJudged: a link that is kept for any reason must have the right content.
+func TestKeptLinksAreJudged(t *testing.T) {
 	b, config, layer := gone()
 	b.PushManifest("a", "v1", fixtures.OCIManifest, fixtures.ImageBody(fixtures.DescriptorOf(fixtures.OCIConfig, config), mayBeAbsent(layer)))
 	key := layout.LayerKey("a", layer.Digest)
@@ -61,8 +62,8 @@ func TestALinkThatStaysIsJudged(t *testing.T) {
 	expect(t, examine(t, b.Memory(), nil), "link-invalid "+key+" rebuild", "manifest-unparsable "+alien.Key()+" none")
 }
 
-// A child of no known type is a blob if its bytes are no manifest's, and then
-// held to its digest.
+// TestACorruptChildOfNoTypeIsReported: a child without a type is a blob if its bytes are no
+// manifest, and must hash to its digest.
 func TestACorruptChildOfNoTypeIsReported(t *testing.T) {
 	for name, spoil := range spoils {
 		b := fixtures.New(1)
@@ -85,7 +86,8 @@ func TestEachWrongDescriptorIsReported(t *testing.T) {
 	expect(t, examine(t, b.Memory(), nil), "descriptor-wrong "+m.Key()+" none", "descriptor-wrong "+m.Key()+" none")
 }
 
-// The layer link of what an index may mean as a blob is kept, though it is served as a manifest.
+// TestALayerLinkOfAnEntryThatMayBeEither: it is kept, though the entry is served as a
+// manifest.
 func TestALayerLinkOfAnEntryThatMayBeEither(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "", fixtures.Image{})

@@ -8,8 +8,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Registry 2.1.0 linked manifests under _layers and nowhere else, and 2.x serves
-// them from there.
+// TestALayerLinkOfAManifestIsARevision: registry 2.1.0 linked manifests only below _layers,
+// and 2.x serves them from there.
 func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	build := func(tag string) (*fixtures.Builder, fixtures.Manifest) {
 		b := fixtures.New(1)
@@ -33,7 +33,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	}
 	expect(t, examine(t, b.Memory(), untagged), found...)
 
-	// The recipe for empty repositories repairs nothing.
+	// On an empty repository nothing is repaired.
 	b, _ = build("v")
 	r := examine(t, b.Memory(), func(o *Options) {
 		for id := range finding.Kinds {
@@ -42,7 +42,7 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	})
 	nothingGoes(t, r)
 
-	// What a manifest needs as a blob is no revision, whatever it holds.
+	// A blob that a manifest needs is no revision, whatever it contains.
 	b = fixtures.New(1)
 	inner := b.Image("a", "", fixtures.Image{})
 	b.Erase(inner.RevisionKey())
@@ -54,9 +54,9 @@ func TestALayerLinkOfAManifestIsARevision(t *testing.T) {
 	}
 }
 
-// Anybody can upload a manifest as a blob, and no registry looks for what it refers to
-// then: what it refers to is kept, and never linked.
-func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
+// TestUploadedManifests: a manifest can be uploaded as a blob without a check of its
+// references: these are kept, and never linked.
+func TestUploadedManifests(t *testing.T) {
 	build := func() (b *fixtures.Builder, secret []string, uploaded fixtures.Descriptor) {
 		b = fixtures.New(1)
 		private := b.Image("private", "v", fixtures.Image{})
@@ -91,22 +91,22 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	b, secret, _ := build()
 	whole(b, secret, nil)
 
-	// 2.x takes an index of it: it finds the manifest by its layer link.
+	// 2.x accepts an index of it, by its layer link.
 	b, secret, uploaded := build()
 	index := b.PushManifest("evil", "v", fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(fixtures.OCIManifest, uploaded)))
 	whole(b, secret, nil)
 
-	// That index deleted is a lost image, of which evil holds a witness.
+	// The deleted index is a lost image with evidence in evil.
 	b.DeleteManifest(index)
 	whole(b, secret, seekLost)
 
-	// An index that was uploaded as a blob names what was never pushed here.
+	// An index uploaded as a blob refers to what was never pushed here.
 	b = fixtures.New(1)
 	private := b.Image("private", "v", fixtures.Image{})
 	b.Push("evil", "x/y", fixtures.IndexBody(fixtures.DescriptorOf(fixtures.OCIManifest, private.Descriptor), fixtures.DescriptorOf("x/y", private.Blobs[0])))
 	whole(b, []string{layout.RevisionKey("evil", private.Digest), layout.LayerKey("evil", private.Digest), layout.LayerKey("evil", private.Blobs[0].Digest)}, nil)
 
-	// What another manifest proves is linked all the same.
+	// What another manifest proves is linked.
 	b, _, _ = build()
 	own := b.Image("evil", "own", fixtures.Image{})
 	b.Push("evil", "x/y", fixtures.ImageBody(fixtures.DescriptorOf("x/y", own.Blobs[0]), fixtures.DescriptorOf("x/y", own.Blobs[1])))
@@ -116,8 +116,7 @@ func TestAManifestThatWasUploadedAsABlobGetsNothing(t *testing.T) {
 	}
 }
 
-// One wrong answer doesn't make a manifest that only a layer link names into something
-// that never was one.
+// TestAManifestUnderLayersIsReadTwice: one wrong answer doesn't make a manifest of a blob.
 func TestAManifestUnderLayersIsReadTwice(t *testing.T) {
 	for name, c := range map[string]struct {
 		op fixtures.Op

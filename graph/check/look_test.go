@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// lone builds an index of an untyped child whose revision link is gone.
+// lone returns an index of an untyped child without a revision link.
 func lone() (b *fixtures.Builder, index, child fixtures.Manifest) {
 	b = fixtures.New(1)
 	child = b.Image("a", "", fixtures.Image{})
@@ -18,7 +18,8 @@ func lone() (b *fixtures.Builder, index, child fixtures.Manifest) {
 	return b, index, child
 }
 
-// What once goes wrong is looked at again, and what that brings up is read too.
+// TestAManifestThatIsReadAgainBringsItsChildren: after one failure a manifest is read again,
+// with its children.
 func TestAManifestThatIsReadAgainBringsItsChildren(t *testing.T) {
 	b, index, child := lone()
 	for name, wrong := range map[string]fixtures.Rule{
@@ -34,7 +35,8 @@ func TestAManifestThatIsReadAgainBringsItsChildren(t *testing.T) {
 	}
 }
 
-// Sizes that a manifest states are compared also where it was read again.
+// TestAManifestThatIsReadAgainHasItsBlobsHashed: sizes are compared also for a manifest that
+// was read again.
 func TestAManifestThatIsReadAgainHasItsBlobsHashed(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
@@ -55,8 +57,8 @@ func TestTheMarkOfADatabaseIsLookedForTwice(t *testing.T) {
 	}
 }
 
-// Either look at a link may have been the wrong one: what each found is kept.
-func TestASecondLookDropsNothing(t *testing.T) {
+// TestARecheckDropsNothing: either read of a link may be wrong, so both targets are kept.
+func TestARecheckDropsNothing(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
 	spare := b.Push("a", "x", []byte("spare"))
@@ -70,7 +72,7 @@ func TestASecondLookDropsNothing(t *testing.T) {
 	}
 }
 
-func TestABlobThatGoesBeforeItIsHashed(t *testing.T) {
+func TestABlobThatIsRemovedBeforeItIsHashed(t *testing.T) {
 	b := fixtures.New(1)
 	layer := b.Image("a", "v1", fixtures.Image{}).Blobs[1]
 	m := b.Memory()

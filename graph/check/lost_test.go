@@ -12,10 +12,10 @@ import (
 	"regfsck/walker/layout"
 )
 
-// seekLost asks for lost images.
+// seekLost requests lost images.
 func seekLost(o *Options) { o.Also[finding.ManifestLost] = true }
 
-// lostIn are the lost images that a judgement found, by repository and cure.
+// lostIn returns the lost images of a result, by repository and cure.
 func lostIn(r *Result) (found []string, links map[string][]string) {
 	links = map[string][]string{}
 	for f := range r.Findings {
@@ -31,14 +31,14 @@ func lostIn(r *Result) (found []string, links map[string][]string) {
 	return found, links
 }
 
-// deletedImage is an image of a that was deleted with all of its links.
+// deletedImage returns an image of a that was deleted with its links.
 func deletedImage(b *fixtures.Builder) fixtures.Manifest {
 	m := b.Image("a", "v1", fixtures.Image{Layers: []int{20, 30}})
 	forget(b, m)
 	return m
 }
 
-// forget takes a manifest's links away, and those to its blobs, with the tag v1.
+// forget removes a manifest's links, those to its blobs, and the tag v1.
 func forget(b *fixtures.Builder, m fixtures.Manifest) {
 	if slices.Contains(b.Tags(m.Repository), "v1") {
 		b.DeleteTag(m.Repository, "v1")
@@ -49,9 +49,9 @@ func forget(b *fixtures.Builder, m fixtures.Manifest) {
 	}
 }
 
-// A lost image gets a tag in each repository that holds a witness of it, and in no
-// other, whoever links some of its layers. What it needs is kept then.
-func TestALostImageComesBackWhereAWitnessIs(t *testing.T) {
+// TestALostImageIsRestoredWithEvidence: it gets a tag in each repository with evidence of it,
+// and in no other, even with links to its layers. What it needs is kept.
+func TestALostImageIsRestoredWithEvidence(t *testing.T) {
 	emptyDirectory := func(b *fixtures.Builder, m fixtures.Manifest) { b.Mkdir(path.Dir(m.RevisionKey())) }
 	for name, c := range map[string]struct {
 		witness func(b *fixtures.Builder, m fixtures.Manifest)
@@ -122,8 +122,9 @@ func TestALostImageComesBackWhereAWitnessIs(t *testing.T) {
 	}
 }
 
-// What isn't whole, isn't an image, is in grace or has a link is no lost image.
-func TestWhatIsNoLostImage(t *testing.T) {
+// TestNoLostImages: an image that is incomplete, in grace or linked isn't lost, nor is
+// another manifest.
+func TestNoLostImages(t *testing.T) {
 	for name, change := range map[string]func(b *fixtures.Builder, m fixtures.Manifest){
 		"a layer is missing": func(b *fixtures.Builder, m fixtures.Manifest) { b.Erase(m.Blobs[1].Key()) },
 		"a layer is corrupt": func(b *fixtures.Builder, m fixtures.Manifest) {
@@ -150,9 +151,9 @@ func TestWhatIsNoLostImage(t *testing.T) {
 	}
 }
 
-// An index is lost as a whole, with links for all its children, and only where each
-// of them has a witness too.
-func TestALostIndexComesBackWithItsChildren(t *testing.T) {
+// TestALostIndexIsRestoredWithItsChildren: it gets links for all children, and only if there
+// is evidence of each.
+func TestALostIndexIsRestoredWithItsChildren(t *testing.T) {
 	for _, witnessed := range []int{2, 1} {
 		b := fixtures.New(1)
 		one, two := b.Image("a", "", fixtures.Image{Layers: []int{20}}), b.Image("a", "", fixtures.Image{Layers: []int{30}})
@@ -180,8 +181,8 @@ func TestALostIndexComesBackWithItsChildren(t *testing.T) {
 	}
 }
 
-// Unless they are asked for, lost images are only counted, and no more orphans are
-// read for that than allowed.
+// TestLostImagesAreCounted: without a request, lost images are only counted, reading a
+// limited number of orphans.
 func TestLostImagesAreCounted(t *testing.T) {
 	b := fixtures.New(1)
 	for range 3 {
@@ -193,14 +194,14 @@ func TestLostImagesAreCounted(t *testing.T) {
 			t.Errorf("%d orphans may be read: %q, %+v", most, got, r.Totals)
 		}
 	}
-	r := examine(t, b.Memory(), func(o *Options) { o.Lost = 4 }) // the newest is a manifest, and so is one of the four
+	r := examine(t, b.Memory(), func(o *Options) { o.Lost = 4 }) // the newest is a manifest, and so is another of the four
 	if n := r.Totals.LostImages; n == 0 || n == 3 || !r.Totals.MoreLost {
 		t.Errorf("%+v", r.Totals)
 	}
 }
 
-// why tells of a lost image where it can come back.
-func TestALostImageIsToldOf(t *testing.T) {
+// TestLostImageOf: it has the repositories in which a lost image can be restored.
+func TestLostImageOf(t *testing.T) {
 	b := fixtures.New(1)
 	m := deletedImage(b)
 	b.Mkdir(path.Dir(m.RevisionKey()))

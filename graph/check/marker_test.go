@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// marked is a store with markers of directories, as a bucket has them.
+// marked is a store with directory markers, as in a bucket.
 type marked struct {
 	backend.Reader
 	directories map[string]time.Time // by the marker's key
@@ -29,9 +29,8 @@ func (m marked) List(ctx context.Context, prefix string, expect backend.HintFunc
 	return m.Reader.List(ctx, prefix, expect, each)
 }
 
-// Markers are found that alone make a repository or a tag appear, and a marker
-// makes neither.
-func TestMarkersThatHauntTheCatalog(t *testing.T) {
+// TestMarkers: markers that alone list a repository or tag are found; a marker makes neither.
+func TestMarkers(t *testing.T) {
 	b := fixtures.Standard()
 	healthy := examine(t, b.Memory(), nil).Totals
 	repository := layout.RepositoryKey
@@ -47,7 +46,7 @@ func TestMarkersThatHauntTheCatalog(t *testing.T) {
 		repository("app"):                                old,
 		repository("app") + "/_layers":                   old,
 		repository("app") + "/_manifests/tags/1.0":       old,
-		repository("nothing"):                            old, // no catalog names it
+		repository("nothing"):                            old, // not listed by the catalog
 		repository("uploads") + "/_uploads":              old,
 		layout.Repositories:                              old,
 		layout.Blobs:                                     old,

@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// moving is a store to which something happens when a listing begins or ends.
+// moving is a store that changes when a listing begins or ends.
 type moving struct {
 	backend.Reader
 	before, after map[string]func() // by the listing's prefix
@@ -30,8 +30,8 @@ func (m moving) List(ctx context.Context, prefix string, expect backend.HintFunc
 	return err
 }
 
-// renew puts the builder's files into the store, over what is there. Of tags
-// that are gone the directory goes as a whole, as registries do it.
+// renew writes the builder's files into the store. Directories of missing tags are removed,
+// as registries do.
 func renew(m *fixtures.Memory, b *fixtures.Builder) {
 	for _, key := range m.Keys() {
 		directory := layout.ParseDirectory(key)
@@ -45,7 +45,7 @@ func renew(m *fixtures.Memory, b *fixtures.Builder) {
 	b.Into(m.Put, m.Mkdir)
 }
 
-func TestWhatIsPushedMeanwhileIsNoDamage(t *testing.T) {
+func TestConcurrentPushesAreNoDamage(t *testing.T) {
 	for name, push := range map[string]func(b *fixtures.Builder){
 		"a new image":      func(b *fixtures.Builder) { b.Image("fresh/one", "1", fixtures.Image{}) },
 		"another tag":      func(b *fixtures.Builder) { b.Image("app", "9", fixtures.Image{}) },
@@ -91,8 +91,8 @@ func TestWhatIsPushedMeanwhileIsNoDamage(t *testing.T) {
 	}
 }
 
-// A registry up to 3.0 truncates a link before it writes it anew.
-func TestALinkCaughtWhileItIsWritten(t *testing.T) {
+// TestALinkThatIsBeingWritten: registries up to 3.0 truncate a link before they write it.
+func TestALinkThatIsBeingWritten(t *testing.T) {
 	b := fixtures.Standard()
 	whole := b.Clone(2)
 	key := layout.CurrentKey("app", "1.0")
@@ -111,7 +111,8 @@ func TestALinkCaughtWhileItIsWritten(t *testing.T) {
 	}
 }
 
-// A blob that is removed while the store is read is in motion, not missing.
+// TestABlobThatIsListedAndGone: a blob that is removed during the scan is a concurrent
+// change, not missing.
 func TestABlobThatIsListedAndGone(t *testing.T) {
 	b := fixtures.Standard()
 	m := b.Memory()

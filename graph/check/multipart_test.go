@@ -32,9 +32,9 @@ func (p multiparts) Uploads(_ context.Context, each func(backend.Upload) error) 
 	return p.err
 }
 
-// stalled are multipart uploads at keys of a registry and at others, and the store
-// that they stand beside. The uploads u and w of a have files, of which w's are
-// young; the upload p has old files, of which a part is young.
+// stalled returns a store with multipart uploads at keys of a registry and others. Uploads u
+// and w of a have files, w's in grace; upload p has old files and a multipart upload in
+// grace.
 func stalled(b *fixtures.Builder) (store multiparts, now time.Time) {
 	b.Image("a", "v1", fixtures.Image{})
 	now = b.Now().AddDate(0, 1, 0)
@@ -63,9 +63,9 @@ func stalled(b *fixtures.Builder) (store multiparts, now time.Time) {
 	return store, now
 }
 
-// A stale multipart upload is given up where a registry writes in parts. It is as
-// young as the newest file of its upload, and an upload is as young as its newest
-// part. What is found doesn't hang on the order in which uploads are listed.
+// TestWhichMultipartUploadsAreStale: one is stale only where a registry uses them. It is as
+// new as the newest file of its upload, and an upload as its newest multipart upload, in any
+// order of listing.
 func TestWhichMultipartUploadsAreStale(t *testing.T) {
 	store, now := stalled(fixtures.New(1))
 	o := Options{Options: graph.Options{Now: now, Grace: time.Hour, UploadsOlderThan: 7 * 24 * time.Hour}}
@@ -97,8 +97,8 @@ func TestWhichMultipartUploadsAreStale(t *testing.T) {
 	}
 }
 
-// Old multipart uploads are garbage, each by itself; those under way are nothing.
-// Where they can't be listed that is said, and hides nothing else.
+// TestMultipartUploads: old ones are garbage, each by itself. If they can't be listed, a note
+// says so, and all else is found.
 func TestMultipartUploads(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})

@@ -8,8 +8,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// No registry takes such names, so nobody knows who uses them.
-func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
+// TestInvalidNamesAreNeverChanged: registries accept no such names, so their users are
+// unknown.
+func TestInvalidNamesAreNeverChanged(t *testing.T) {
 	for _, ref := range [][2]string{{"Bad_Name", "v1"}, {"a", "bad:name"}} {
 		b := fixtures.New(1)
 		b.Image("kept", "v1", fixtures.Image{})
@@ -36,8 +37,8 @@ func TestNothingIsTouchedWhereANameIsOdd(t *testing.T) {
 	}
 }
 
-// What nobody knows may lie in an empty repository: it is told, and stays.
-func TestAForeignDirectoryInAnEmptyRepositoryStays(t *testing.T) {
+// TestAForeignDirectoryInAnEmptyRepository: it is reported and kept.
+func TestAForeignDirectoryInAnEmptyRepository(t *testing.T) {
 	b := fixtures.New(1)
 	b.Mkdir(layout.RepositoryKey("a") + "/_layers")
 	directory := layout.RepositoryKey("a") + "/_manifests/_referrers"

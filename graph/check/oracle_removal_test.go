@@ -18,8 +18,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// What a removal takes is exactly what the oracle says: what is named, what only
-// that needed, and nothing that anything else needs or that was garbage before.
+// TestTheOracleAgreesOnRemovals: a removal removes exactly what the oracle says: what is
+// requested, and what only that needed and wasn't garbage before.
 func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	took := map[finding.Kind]int{}
 	denied := 0
@@ -56,8 +56,8 @@ func TestTheOracleAgreesOnRemovals(t *testing.T) {
 	}
 }
 
-// againComplaints say where a judgement under the plan of a removal doesn't take
-// what the plan takes.
+// againComplaints returns the differences between a judgement under the plan of a removal and
+// the plan.
 func againComplaints(t *testing.T, m backend.Reader, o Options, goes map[string]finding.Kind) (wrong []string) {
 	o.Removal = &gc.Removal{Repositories: o.Removal.Repositories, Planned: goes}
 	r, _, err := Store(context.Background(), m, o)
@@ -82,7 +82,7 @@ func toldOf(r *gc.Removal, untagged bool) string {
 	return fmt.Sprintf("repositories %v, tags %v, manifests %v, tags only %v, untagged %v", r.Repositories, r.Tags, r.Manifests, r.TagsOnly, untagged)
 }
 
-// randomRemoval names a few things of a store.
+// randomRemoval requests some objects of a store.
 func randomRemoval(store *oracle.Store, r *rand.Rand) gc.Policy {
 	removal := &gc.Removal{
 		Repositories: map[string]string{}, Tags: map[string]map[string]string{}, Manifests: map[string]map[string]string{},
@@ -124,7 +124,7 @@ func keysOf[V any](m map[string]V) []string {
 	return keys
 }
 
-// keysThatGo are the keys of all that a removal takes, with why.
+// keysThatGo returns the keys that a removal removes, with the reasons.
 func keysThatGo(r *Result) map[string]finding.Kind {
 	goes := map[string]finding.Kind{}
 	for f := range r.Findings {
@@ -152,7 +152,7 @@ func keysThatGo(r *Result) map[string]finding.Kind {
 	return goes
 }
 
-// asOracle returns a removal as the oracle takes it.
+// asOracle converts a removal for the oracle.
 func asOracle(r *gc.Removal) *oracle.Removal {
 	asked := &oracle.Removal{
 		Repositories: map[string]bool{}, Tags: map[string]map[string]bool{}, Manifests: map[string]map[string]bool{}, TagsOnly: r.TagsOnly,
@@ -171,7 +171,7 @@ func asOracle(r *gc.Removal) *oracle.Removal {
 	return asked
 }
 
-// removalComplaints say where a result and the oracle don't agree.
+// removalComplaints returns the differences between a result and the oracle.
 func removalComplaints(store *oracle.Store, r *Result, p gc.Policy) (wrong []string) {
 	goes := keysThatGo(r)
 	judge := func(removal *oracle.Removal, untagged, generous bool) *oracle.Kept {

@@ -13,7 +13,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// dissent is a store about which the oracle and a check don't agree.
+// dissent is a store on which the oracle and a check differ.
 type dissent struct {
 	seed         uint64
 	untagged     bool
@@ -41,7 +41,7 @@ func TestTheOracleAgrees(t *testing.T) {
 	}
 }
 
-// complaints say where a result and the oracle don't agree.
+// complaints returns the differences between a result and the oracle.
 func complaints(store *oracle.Store, r *Result, untagged bool) (wrong []string) {
 	strict := store.Keep(oracle.Policy{Untagged: untagged})
 	generous := store.Keep(oracle.Policy{Untagged: untagged, Generous: true})
@@ -88,8 +88,8 @@ func complaints(store *oracle.Store, r *Result, untagged bool) (wrong []string) 
 	return wrong
 }
 
-// signatureComplaints compares which tags are called orphaned signatures: those that name a
-// digest that no repository links as a manifest, no tag means and nothing keeps.
+// signatureComplaints compares the orphaned signatures: tags with a digest that no revision
+// link, tag or kept object has.
 func signatureComplaints(s *oracle.Store, r *Result, strict, generous *oracle.Kept) (wrong []string) {
 	linked := map[string]bool{}
 	for _, repo := range s.Repositories {

@@ -13,7 +13,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// shuffled hands over each listing in another order.
+// shuffled returns each listing in another order.
 type shuffled struct {
 	backend.Reader
 	rand *rand.Rand
@@ -38,8 +38,8 @@ func (s shuffled) List(ctx context.Context, prefix string, expect backend.HintFu
 	return err
 }
 
-// orders are standard stores with damages, each damage in one of them: many together,
-// and alone those that take from what others damage.
+// orders returns standard stores with every damage: many in one store, and alone those that
+// affect others.
 func orders() (all []*fixtures.Builder) {
 	const together = 3
 	for range together {
@@ -100,8 +100,8 @@ func TestTheBytesOfAnUnknownDirectoryAreAddedUp(t *testing.T) {
 	}
 }
 
-// Of several manifests that need a missing blob always the same one is named,
-// whichever was read first.
+// TestTheSameManifestIsAlwaysCited: of several manifests that need a missing blob the same
+// one is cited in any order.
 func TestTheSameManifestIsAlwaysCited(t *testing.T) {
 	b := fixtures.New(1)
 	subject := b.Image("a", "v1", fixtures.Image{})
@@ -122,7 +122,7 @@ func TestTheSameManifestIsAlwaysCited(t *testing.T) {
 	}
 }
 
-func TestAffectedTagsComeByRepositoryAndTag(t *testing.T) {
+func TestAffectedTagsAreSorted(t *testing.T) {
 	b := fixtures.New(1)
 	shared := b.Push("a", fixtures.OCILayer, []byte("shared"))
 	for _, ref := range [][2]string{{"a-b", "y"}, {"a", "z"}, {"a/b", "x"}, {"a", "b"}} {

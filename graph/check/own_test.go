@@ -11,10 +11,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// What a run of regfsck itself emptied, and broke off, is as old as it was: else
-// nobody could finish the work within the grace period. What somebody emptied
-// before is young.
-func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
+// TestOwnEmptiedDirectories: directories that an interrupted run of regfsck emptied aren't in
+// grace, so that the next run can finish it. Other empty ones are.
+func TestOwnEmptiedDirectories(t *testing.T) {
 	began := oracle.Now.Add(-10 * time.Minute)
 	for _, after := range []time.Duration{-time.Minute, time.Minute} {
 		b := fixtures.New(1)
@@ -48,7 +47,7 @@ func TestWhatABrokenOffRunEmptiedIsNotYoung(t *testing.T) {
 	}
 }
 
-// A young alias keeps what it stands for, as a young link keeps its blob.
+// TestAYoungAliasKeepsItsTarget: an alias in grace keeps its target, as a link its blob.
 func TestAYoungAliasKeepsItsTarget(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})
@@ -63,9 +62,9 @@ func TestAYoungAliasKeepsItsTarget(t *testing.T) {
 	}
 }
 
-// Of a signature that names its subject by another algorithm nobody knows which
-// manifest it is about: it is kept, with what it needs.
-func TestASignatureOfAnUnclearSubjectStays(t *testing.T) {
+// TestASignatureOfAnUnclearSubject: a signature whose subject is a digest of another
+// algorithm is kept, with what it needs.
+func TestASignatureOfAnUnclearSubject(t *testing.T) {
 	for _, subject := range []string{"sha512:" + strings.Repeat("5", 128), ""} {
 		b := fixtures.New(1)
 		b.Image("a", "v1", fixtures.Image{})
@@ -82,8 +81,7 @@ func TestASignatureOfAnUnclearSubjectStays(t *testing.T) {
 	}
 }
 
-// A child that is named by another algorithm keeps all that a child keeps, not
-// its own bytes alone.
+// TestAnAliasedChildKeepsItsLayers: a child with an alias keeps all that a child keeps.
 func TestAnAliasedChildKeepsItsLayers(t *testing.T) {
 	b := fixtures.New(1)
 	child := b.Image("a", "", fixtures.Image{})
@@ -100,7 +98,7 @@ func TestAnAliasedChildKeepsItsLayers(t *testing.T) {
 	}
 }
 
-// A stray file beside the tags' directories is no tag that has come meanwhile.
+// TestAStrayFileAmongTheTagsIsNoTag: a foreign file beside the tags is no new tag.
 func TestAStrayFileAmongTheTagsIsNoTag(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("b", "v1", fixtures.Image{})
@@ -110,9 +108,9 @@ func TestAStrayFileAmongTheTagsIsNoTag(t *testing.T) {
 	expect(t, examine(t, b.Memory(), nil), "foreign-file "+stray+" none", "repo-empty "+layout.RepositoryKey("a")+" remove")
 }
 
-// Where there is nothing in an empty repository but what is foreign, there is
-// nothing to be done; and an upload with something foreign in it is kept as a whole.
-func TestWhatIsForeignKeepsWhatItLiesIn(t *testing.T) {
+// TestForeignFilesAreKeptWithTheirDirectories: an empty repository with foreign files only
+// isn't changed, and an upload with a foreign file is kept.
+func TestForeignFilesAreKeptWithTheirDirectories(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("b", "v1", fixtures.Image{})
 	note := layout.RepositoryKey("a") + "/_uploads/notes"

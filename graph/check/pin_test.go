@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// spoils are ways in which a manifest's blob can be there and not be understood.
+// spoils are ways to make a stored manifest invalid.
 var spoils = map[string]func([]byte) []byte{
 	"flipped": flip,
 	"cut":     func(x []byte) []byte { return x[:5] },
@@ -18,7 +18,7 @@ var spoils = map[string]func([]byte) []byte{
 
 func TestABrokenChildPins(t *testing.T) {
 	for name, spoil := range spoils {
-		for _, tag := range []string{"v1", ""} { // found from the tags, or only among the revisions
+		for _, tag := range []string{"v1", ""} { // reached from the tags, or only a revision
 			for _, mediaType := range []string{fixtures.OCIManifest, "x/y"} {
 				b := fixtures.New(1)
 				m := b.Image("a", "", fixtures.Image{})
@@ -36,8 +36,9 @@ func TestABrokenChildPins(t *testing.T) {
 	}
 }
 
-// An index may name its child by another algorithm's digest.
-func TestABrokenChildThatIsNamedByAnAliasPins(t *testing.T) {
+// TestABrokenChildWithAnAliasPins: an index may refer to its child by another algorithm's
+// digest.
+func TestABrokenChildWithAnAliasPins(t *testing.T) {
 	for name, spoil := range spoils {
 		b := fixtures.New(1)
 		m := b.Image("a", "", fixtures.Image{})
@@ -54,8 +55,7 @@ func TestABrokenChildThatIsNamedByAnAliasPins(t *testing.T) {
 	}
 }
 
-// misled builds a repository in which a link holds the digest of another
-// manifest, which no other link names.
+// misled returns a repository with a mismatched link to a manifest without another link.
 func misled(key func(kept fixtures.Manifest) string, other func(b *fixtures.Builder) fixtures.Manifest) (*fixtures.Builder, fixtures.Manifest) {
 	b := fixtures.New(1)
 	kept := b.Image("a", "v1", fixtures.Image{})
@@ -66,7 +66,7 @@ func misled(key func(kept fixtures.Manifest) string, other func(b *fixtures.Buil
 	return b, m
 }
 
-func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
+func TestTargetsOfMismatchedLinksAreKept(t *testing.T) {
 	for kind, key := range map[string]func(fixtures.Manifest) string{
 		"revision": fixtures.Manifest.RevisionKey,
 		"history":  func(m fixtures.Manifest) string { return layout.HistoryKey("a", "v1", m.Digest) },
@@ -87,8 +87,9 @@ func TestWhatAMismatchingLinkHoldsIsKept(t *testing.T) {
 	}
 }
 
-// A tag that may mean a manifest of which nobody knows what it needs.
-func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
+// TestABrokenPossibleTargetPins: the possible target of an ambiguous tag has unknown
+// references.
+func TestABrokenPossibleTargetPins(t *testing.T) {
 	for name, spoil := range spoils {
 		b := fixtures.New(1)
 		m := b.Image("a", "v1", fixtures.Image{})
@@ -104,8 +105,8 @@ func TestABrokenManifestThatATagMayMeanPins(t *testing.T) {
 	}
 }
 
-// A manifest that the listing names and nobody finds may be there, and so may what it
-// needs: a tag that was pushed here and lost its link pins its repository then.
+// TestATagsManifestThatIsListedAndNotFoundPins: such a manifest may exist, with references: a
+// tag that lost its link pins its repository.
 func TestATagsManifestThatIsListedAndNotFoundPins(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("a", "v1", fixtures.Image{})
@@ -123,7 +124,7 @@ func TestATagsManifestThatIsListedAndNotFoundPins(t *testing.T) {
 	}
 }
 
-func TestAFaultPinsWhatIsBelowItAndNothingBeside(t *testing.T) {
+func TestAFaultPinsOnlyWhatIsBelowIt(t *testing.T) {
 	b := fixtures.New(1)
 	for _, name := range []string{"team", "team-a", "team/a", "team/a/b", "team.a", "team0", "tea", "other"} {
 		b.Image(name, "", fixtures.Image{})

@@ -9,12 +9,12 @@ import (
 	"regfsck/graph/finding"
 )
 
-// gauge is a Progress that notes what ran past its extent, and what ended.
+// gauge is a Progress that records phases that exceed their total, and those that ended.
 type gauge struct {
 	mu                sync.Mutex
 	phase, unit       string
 	total, done, past int64
-	reached           map[string]bool // phases and units that came to the end that was told
+	reached           map[string]bool // phases and units that reached their total
 }
 
 func (p *gauge) Phase(name string) {
@@ -47,9 +47,9 @@ func (p *gauge) end() {
 	}
 }
 
-// Bytes that are hashed again because they were wrong, and manifests that other
-// manifests name, count as more to do.
-func TestProgressNeverPassesItsExtent(t *testing.T) {
+// TestProgressNeverPassesItsTotal: blobs that are hashed again, and children, increase the
+// total.
+func TestProgressNeverPassesItsTotal(t *testing.T) {
 	b := fixtures.Standard()
 	b.Platforms("deep", "1", "linux/amd64", "linux/arm64")
 	for _, layer := range b.Tagged("app", "1.0").Blobs[1:] {

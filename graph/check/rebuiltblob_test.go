@@ -11,13 +11,13 @@ import (
 	"regfsck/walker/layout"
 )
 
-// carrying is an image whose layer stands in it as data.
+// carrying returns an image with its layer as data.
 func carrying(config fixtures.Descriptor, d layout.AnyDigest, body string) []byte {
 	return fmt.Appendf(nil, `{"schemaVersion":2,"mediaType":%q,"config":{"mediaType":"x/y","digest":%q,"size":%d},"layers":[{"mediaType":"x/y","digest":"%s","size":%d,"data":%q}]}`,
 		fixtures.OCIManifest, config.Digest, config.Size, d, len(body), base64.StdEncoding.EncodeToString([]byte(body)))
 }
 
-// blobFindings are the findings of blobs that are missing or corrupt, by digest.
+// blobFindings returns the findings of missing or corrupt blobs, by digest.
 func blobFindings(r *Result) map[string]finding.Finding {
 	all := map[string]finding.Finding{}
 	for f := range r.Findings {
@@ -28,8 +28,8 @@ func blobFindings(r *Result) map[string]finding.Finding {
 	return all
 }
 
-// The bytes that a digest proves are known by whichever algorithm a registry serves:
-// a blob by that name is written anew, and never other bytes than its own.
+// TestABlobWhoseDigestProvesItIsRebuilt: well-known bytes are written for a digest of any
+// algorithm that registries serve.
 func TestABlobWhoseDigestProvesItIsRebuilt(t *testing.T) {
 	for _, body := range []string{"", "{}", graph.WellKnown[layout.AnyDigest{Digest: gzipped}], "carried"} {
 		for _, d := range layout.Sums([]byte(body)) {
@@ -65,9 +65,9 @@ func TestABlobWhoseDigestProvesItIsRebuilt(t *testing.T) {
 // gzipped is the digest of Docker's empty layer.
 var gzipped, _ = layout.ParseHex("a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4")
 
-// Bytes count only if they stand in a manifest that is kept and sound, are as many as
-// it says, and hash to the digest.
-func TestBytesInAManifestAreBelievedOnlyWhenProven(t *testing.T) {
+// TestBytesInAManifest: bytes in a manifest count only if it is kept and sound, and they have
+// its size and hash to the digest.
+func TestBytesInAManifest(t *testing.T) {
 	const body = "carried"
 	for name, c := range map[string]struct {
 		spoil func(b *fixtures.Builder, config fixtures.Descriptor, d layout.AnyDigest) []byte
@@ -91,7 +91,7 @@ func TestBytesInAManifestAreBelievedOnlyWhenProven(t *testing.T) {
 		layer := b.Push("a", "x/y", []byte(body))
 		b.PushManifest("a", "v1", fixtures.OCIManifest, c.spoil(b, config, layout.AnyDigest{Digest: layer.Digest}))
 		b.Erase(layer.Key())
-		lost := func(o *Options) { o.Lost = 100 } // orphans are read too then
+		lost := func(o *Options) { o.Lost = 100 } // then orphans are read
 		if f := blobFindings(examine(t, b.Memory(), lost))[layer.Digest.String()]; f.Cure != c.want {
 			t.Errorf("%s: %+v", name, f)
 		}

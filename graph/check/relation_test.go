@@ -18,9 +18,8 @@ import (
 	"regfsck/walker/manifest"
 )
 
-// The relations lie in each other: what is removed along is served, and what is served is
-// needed.
-func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
+// TestRelationsAreSubsets: what is taken is served, and what is served is needed.
+func TestRelationsAreSubsets(t *testing.T) {
 	children, aliased := 0, 0
 	for seed := range *oracle.Stores {
 		b, _ := oracle.Chance(seed, fixtures.Random)
@@ -53,8 +52,8 @@ func TestWhatGoesAlongIsServedAndWhatIsServedIsNeeded(t *testing.T) {
 	}
 }
 
-// An index names its child by the digest of another algorithm. ls, check and rm say
-// the same of it: a pull brings the child, and it is removed with the index.
+// TestAnAliasedChildIsPartOfItsIndex: a child by another algorithm's digest is pulled and
+// removed with its index, in all reports.
 func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	b := fixtures.New(1)
 	child := b.Image("al", "", fixtures.Image{})
@@ -91,9 +90,9 @@ func TestAnAliasedChildIsPartOfItsIndex(t *testing.T) {
 	}
 }
 
-// A referrer that its repository holds by a layer link alone is removed with its subject as a
-// whole, also while it is young, and what somebody else has pushed meanwhile stays.
-func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
+// TestAReferrerByALayerLink: a referrer with only a layer link is removed with its subject,
+// even in grace; concurrent pushes are kept.
+func TestAReferrerByALayerLink(t *testing.T) {
 	for _, young := range []string{"", "its link", "a link to its config"} {
 		t.Run(young, func(t *testing.T) {
 			b := fixtures.New(1)
@@ -133,7 +132,8 @@ func TestAReferrerByALayerLinkGoesAsAWhole(t *testing.T) {
 	}
 }
 
-// Readers of JSON differ in which of two subjects they take, so each keeps its referrer.
+// TestEachSubjectKeepsItsReferrer: JSON parsers differ in which of two subjects they use, so
+// each keeps the referrer.
 func TestEachSubjectKeepsItsReferrer(t *testing.T) {
 	for _, one := range []int{0, 1} {
 		b := fixtures.New(1)
@@ -152,7 +152,8 @@ func TestEachSubjectKeepsItsReferrer(t *testing.T) {
 	}
 }
 
-// An entry of an unknown type that is too large for a manifest is a blob.
+// TestAnEntryTooLargeForAManifestIsABlob: an entry of unknown type that is too large for a
+// manifest is a blob.
 func TestAnEntryTooLargeForAManifestIsABlob(t *testing.T) {
 	b := fixtures.New(1)
 	large := b.Push("other", fixtures.OCILayer, make([]byte, 5<<20))
@@ -161,17 +162,16 @@ func TestAnEntryTooLargeForAManifestIsABlob(t *testing.T) {
 	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+layout.LayerKey("a", large.Digest)+" write-ask")
 }
 
-// What proves a manifest is looked for in all that it leads to, and the search ends: in a
-// store that claims a cycle, and in one whose indexes each name the next twice, which are
-// as many ways as no program ever walks. A chain of indexes is still proven to its end.
+// TestTheSearchForProofEnds: the search for a proof ends also with a claimed cycle, and with
+// indexes that each have the next one twice. A chain of indexes is proven to its end.
 func TestTheSearchForProofEnds(t *testing.T) {
 	const n = 60
 	child := func(at layout.Digest) manifest.Ref {
 		return manifest.Ref{Role: manifest.Child, Read: true, Digest: at, Size: 1}
 	}
 	for name, c := range map[string]struct {
-		times  int  // how often each index names the next
-		cycle  bool // the last names the first, and is no image
+		times  int  // the entries for the next index in each
+		cycle  bool // the last has the first as a child, and no image
 		proven bool
 	}{
 		"a chain": {1, false, true}, "a cycle": {1, true, false}, "each twice": {2, false, false},

@@ -9,9 +9,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// A tag that is to be removed and that the policy keeps is a root again, and so is any
-// link on the way: what it leads to stays.
-func TestWhatIsKeptOfARemovalIsARoot(t *testing.T) {
+// TestKeptPartsOfARemovalAreRoots: a tag or link that is to be removed and that the policy
+// keeps is a root.
+func TestKeptPartsOfARemovalAreRoots(t *testing.T) {
 	b := fixtures.New(1)
 	m := b.Image("r", "v1", fixtures.Image{})
 	sig := b.Cosign(m, "sig")
@@ -41,7 +41,7 @@ func TestWhatIsKeptOfARemovalIsARoot(t *testing.T) {
 				goes := keysThatGo(examine(t, b.Memory(), func(o *Options) { o.Policy = p }))
 				for _, needed := range stay {
 					if whole := removal.Repositories != nil; whole && slices.Contains([]string{signs, sig.RevisionKey(), sig.Blobs[0].Key()}, needed) && key != signs {
-						continue // all of it is asked for
+						continue // all of it is requested
 					}
 					if goes[needed] != 0 {
 						t.Errorf("%s is kept (planned %v, %+v), and %s goes", key, planned, removal, needed)

@@ -15,18 +15,18 @@ import (
 	"regfsck/walker/layout"
 )
 
-// signatureOf is the tag of a manifest's signature.
+// signatureOf returns the tag of a manifest's signature.
 func signatureOf(m fixtures.Manifest) string {
 	return strings.Replace(m.Digest.String(), ":", "-", 1) + ".sig"
 }
 
-// signedIn puts a signature of a manifest into another repository.
+// signedIn adds a signature of a manifest to another repository.
 func signedIn(b *fixtures.Builder, repo string, m fixtures.Manifest) {
 	m.Repository = repo
 	b.Cosign(m, "sig")
 }
 
-// orphaned are the signatures that a check calls so, and their cures.
+// orphaned returns the orphaned signatures of a check, with their cures.
 func orphaned(r *Result) (all []string) {
 	for f := range r.Findings {
 		if f.Kind == finding.SignatureOrphaned {
@@ -36,7 +36,8 @@ func orphaned(r *Result) (all []string) {
 	return all
 }
 
-// A signature's image is looked for in the whole store, in whatever way it is there.
+// TestSignaturesInARepositoryOfTheirOwn: a signature's subject is looked up in the whole
+// store.
 func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("app", "v1", fixtures.Image{})
@@ -48,7 +49,7 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 	if got := orphaned(examine(t, b.Memory(), nil)); len(got) > 0 {
 		t.Errorf("all images are there, and orphaned are %q", got)
 	}
-	b.Unlink(index.Children[0].RevisionKey()) // the index names it still
+	b.Unlink(index.Children[0].RevisionKey()) // the index still has it
 	if got := orphaned(examine(t, b.Memory(), nil)); len(got) > 0 {
 		t.Errorf("an index names it, and orphaned are %q", got)
 	}
@@ -81,11 +82,11 @@ func TestSignaturesInARepositoryOfTheirOwn(t *testing.T) {
 	}
 }
 
-// A removal tells which signatures it leaves without their image.
-func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
+// TestARemovalReportsOrphanedSignatures: a removal lists signatures whose subject it removes.
+func TestARemovalReportsOrphanedSignatures(t *testing.T) {
 	b := fixtures.New(1)
 	one, two := b.Image("app", "v1", fixtures.Image{}), b.Image("app", "v2", fixtures.Image{})
-	b.Cosign(one, "sig") // goes along
+	b.Cosign(one, "sig") // removed too
 	for _, m := range []fixtures.Manifest{one, two} {
 		signedIn(b, "sigs", m)
 	}
@@ -119,9 +120,9 @@ func TestARemovalTellsOfSignaturesElsewhere(t *testing.T) {
 	}
 }
 
-// A legacy signature that is kept keeps the blob that it refers to: because it is young, or
-// because it is to be left alone.
-func TestALegacySignatureThatIsKeptKeepsItsBlob(t *testing.T) {
+// TestALegacySignatureThatIsKept: one that is kept, in grace or because it is skipped, keeps
+// its blob.
+func TestALegacySignatureThatIsKept(t *testing.T) {
 	b := fixtures.New(1)
 	signed, key := b.Signature(b.Image("app", "v1", fixtures.Image{}))
 	expect(t, examine(t, b.Memory(), nil), "blob-orphan "+signed.Key()+" remove", "signature-legacy "+key+" remove")

@@ -7,8 +7,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// sparse builds an index in a whose child only z has. It returns the child as
-// one of a.
+// sparse returns an index in a whose child only z has, and the child as one of a.
 func sparse() (*fixtures.Builder, fixtures.Manifest) {
 	b := fixtures.New(1)
 	child := b.Image("z", "v1", fixtures.Image{})
@@ -18,14 +17,14 @@ func sparse() (*fixtures.Builder, fixtures.Manifest) {
 	return b, child
 }
 
-func TestReferrersOfASparseChildStay(t *testing.T) {
+func TestReferrersOfASparseChild(t *testing.T) {
 	b, child := sparse()
 	b.Referrer(child, "application/x")
 	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+child.RevisionKey()+" write-ask")
 }
 
-// A sparse child is an index of which the repository has a child all the same.
-func TestRevisionsOfASparseIndexStay(t *testing.T) {
+// TestRevisionsOfASparseIndex: a sparse child may be an index with a child in the repository.
+func TestRevisionsOfASparseIndex(t *testing.T) {
 	b := fixtures.New(1)
 	served := b.Image("a", "", fixtures.Image{})
 	b.Referrer(served, "application/x")
@@ -38,7 +37,8 @@ func TestRevisionsOfASparseIndexStay(t *testing.T) {
 	}
 }
 
-// A child that a cache hasn't got is counted once, whatever names it.
+// TestACacheCountsEachAbsentChildOnce: a child that a cache lacks is counted once, with any
+// number of parents.
 func TestACacheCountsEachAbsentChildOnce(t *testing.T) {
 	b, _ := sparse()
 	r := examine(t, b.Memory(), func(o *Options) { o.Cache = true })

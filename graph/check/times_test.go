@@ -9,9 +9,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Whatever is newer than now is in grace, also what 32 bits of seconds or 64 of
-// nanoseconds can't hold.
-func TestWhatIsNewerThanNowIsInGrace(t *testing.T) {
+// TestFutureTimesAreInGrace: a time after now is in grace, also if 32 bits of seconds or 64
+// of nanoseconds can't hold it.
+func TestFutureTimesAreInGrace(t *testing.T) {
 	for _, year := range []int{1, 1600, 1960, 1970, 2020} {
 		inGrace(t, time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC), fixtures.Epoch.AddDate(1, 0, 0), false)
 	}

@@ -11,8 +11,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// claims returns the findings that say something about the store, not about
-// how it could be read.
+// claims returns the findings about the store, without unreadable keys.
 func claims(r *Result) []string {
 	return slices.DeleteFunc(lines(r), func(l string) bool {
 		return strings.HasPrefix(l, "store-")
@@ -27,7 +26,7 @@ func brokenRefs(r *Result) []string {
 	return refs
 }
 
-// withoutAffects drops what a fault may shorten.
+// withoutAffects removes what a fault may shorten.
 func withoutAffects(lines []string) []string {
 	var cut []string
 	for _, l := range lines {
@@ -37,8 +36,8 @@ func withoutAffects(lines []string) []string {
 	return cut
 }
 
-// told returns all claims of a check in which nothing went wrong, and what it
-// has no need to say: that the directories of an empty repository are empty.
+// told returns all findings of a check without faults, without the obvious empty directories
+// of empty repositories.
 func told(r *Result, b *fixtures.Builder) []string {
 	all := withoutAffects(claims(r))
 	for f := range r.Findings {
@@ -59,7 +58,7 @@ func told(r *Result, b *fixtures.Builder) []string {
 
 func noLeaf(string) backend.Hint { return backend.Hint{} }
 
-// notIn returns what of some isn't among all.
+// notIn returns the elements of some that all lacks.
 func notIn(some, all []string) []string {
 	return slices.DeleteFunc(slices.Clone(some), func(s string) bool { return slices.Contains(all, s) })
 }
@@ -76,7 +75,7 @@ func TestReadErrorsHideButNeverInvent(t *testing.T) {
 		for _, untagged := range []bool{false, true} {
 			change := func(o *Options) { o.Thorough, o.Verify.All, o.Untagged = d.Thorough, d.Verify, untagged }
 			clean := examine(t, m, change)
-			// Where the link of a corrupt manifest can't be read, it is a corrupt blob.
+			// If the link of a corrupt manifest can't be read, it is a corrupt blob.
 			known := told(clean, b)
 			for _, l := range known {
 				known = append(known, strings.Replace(l, finding.ManifestCorrupt.String(), finding.BlobCorrupt.String(), 1))
@@ -115,7 +114,7 @@ func TestASingleLieIsNeverBelieved(t *testing.T) {
 					op = o
 				}
 				if o == fixtures.OpItem {
-					return fixtures.Right // a listing that leaves references out can't be told from the truth
+					return fixtures.Right // a listing that omits references can't be detected
 				}
 				return rule(i, o, key)
 			})

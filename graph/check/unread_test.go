@@ -11,8 +11,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// stolen pushes an image to private, and to evil a manifest of that form, in which
-// %[1]s is private's layer, %[2]s evil's own config and %[3]s evil's own layer.
+// stolen pushes an image to private, and to evil a manifest in which %[1]s is private's
+// layer, %[2]s evil's config and %[3]s evil's layer.
 func stolen(form string) (b *fixtures.Builder, private fixtures.Manifest, evil fixtures.Manifest) {
 	b = fixtures.New(1)
 	private = b.Image("private", "v1", fixtures.Image{Layers: []int{30}})
@@ -30,9 +30,9 @@ const (
 	ofIndex   = `"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json",`
 )
 
-// Where no registry looks, or none looked when the manifest was pushed, a digest
-// gives nobody a link to another repository's blob. What it names is kept all the same.
-func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
+// TestNothingIsLinkedWithoutAPush: a reference that no registry reads or checked gives no
+// link to another repository's blob. Its target is kept.
+func TestNothingIsLinkedWithoutAPush(t *testing.T) {
 	for name, form := range map[string]string{
 		"blobs":                      `{` + ofImage + ownConfig + `,` + ownLayers + `,"blobs":[` + theirs + `]}`,
 		"fsLayers":                   `{` + ofImage + ownConfig + `,` + ownLayers + `,"fsLayers":[{"blobSum":"%[1]s"}]}`,
@@ -73,8 +73,8 @@ func TestNothingIsLinkedThatNoPushWasAskedFor(t *testing.T) {
 	}
 }
 
-// What no registry reads isn't missed: the image is served whole.
-func TestNothingIsMissedThatNoRegistryReads(t *testing.T) {
+// TestUnreadReferencesAreNeverMissing: the image is served completely.
+func TestUnreadReferencesAreNeverMissing(t *testing.T) {
 	madeUp := func(n int) string {
 		var all []string
 		for i := range n {
@@ -107,7 +107,8 @@ func TestNothingIsMissedThatNoRegistryReads(t *testing.T) {
 	}
 }
 
-// What a reference that no registry reads names by its sha512 is kept with all it needs.
+// TestAnUnreadReferenceByAnAliasKeepsAManifest: the target by its sha512 digest is kept with
+// all that it needs.
 func TestAnUnreadReferenceByAnAliasKeepsAManifest(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "kept", fixtures.Image{})
@@ -119,9 +120,9 @@ func TestAnUnreadReferenceByAnAliasKeepsAManifest(t *testing.T) {
 	nothingGoes(t, examine(t, b.Memory(), untagged))
 }
 
-// Nor is it removed with the manifest that names it: whoever may push could have put any
-// digest there.
-func TestARemovalLeavesWhatAnUnreadReferenceNames(t *testing.T) {
+// TestARemovalKeepsUnreadReferences: nor is it removed with the manifest: anyone who may push
+// could have written any digest there.
+func TestARemovalKeepsUnreadReferences(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "kept", fixtures.Image{})
 	m := b.Image("a", "", fixtures.Image{})

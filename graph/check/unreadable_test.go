@@ -6,8 +6,8 @@ import (
 	"regfsck/fixtures"
 )
 
-// unreadable checks a store in which nothing at key can be read. It holds the
-// result to that one finding.
+// unreadable checks a store in which nothing at key can be read, and expects only that
+// finding.
 func unreadable(t *testing.T, b *fixtures.Builder, key string, ops ...fixtures.Op) *Result {
 	t.Helper()
 	r := examine(t, fixtures.NewFaulty(b.Memory(), failing(key, ops...)), func(o *Options) { o.Verify.All = true })
@@ -18,7 +18,7 @@ func unreadable(t *testing.T, b *fixtures.Builder, key string, ops ...fixtures.O
 	return r
 }
 
-// everywhere are the operations by which a blob could be seen.
+// everywhere are the operations on a blob.
 var everywhere = []fixtures.Op{fixtures.OpItem, fixtures.OpOpen, fixtures.OpStat}
 
 func TestALinkOfAnUnreadableBlobIsNotDangling(t *testing.T) {
@@ -28,8 +28,8 @@ func TestALinkOfAnUnreadableBlobIsNotDangling(t *testing.T) {
 	unreadable(t, b, spare.Key(), everywhere...)
 }
 
-// An unreadable child of no known type may be a blob or a manifest: neither is
-// missing, and the links of what it may need stay.
+// TestAnUnreadableChildIsNotMissing: an unreadable child without a type may be a blob or a
+// manifest: neither is missing, and the links that it may need are kept.
 func TestAnUnreadableChildIsNotMissing(t *testing.T) {
 	for _, ops := range [][]fixtures.Op{everywhere, nil} {
 		b := fixtures.New(1)
@@ -53,7 +53,8 @@ func TestATagOfAnUnreadableLayerIsUnknown(t *testing.T) {
 	}
 }
 
-// Nobody can say how old an upload is whose newest file can't be seen.
+// TestAnUnreadableUploadIsNotStale: the age of an upload with an unreadable newest file is
+// unknown.
 func TestAnUnreadableUploadIsNotStale(t *testing.T) {
 	b := fixtures.New(1)
 	b.Image("a", "v1", fixtures.Image{})

@@ -6,9 +6,9 @@ import (
 	"regfsck/fixtures"
 )
 
-// A check says what --untagged would free besides, to the byte, and a check with it
-// has nothing to add.
-func TestWhatUntaggedWouldFreeIsSaid(t *testing.T) {
+// TestUntaggedTotals: a check has the exact bytes that --untagged would free, and with it
+// nothing in addition.
+func TestUntaggedTotals(t *testing.T) {
 	b := fixtures.New(1)
 	first := b.Image("a", "v1", fixtures.Image{Layers: []int{1000, 2000}})
 	b.Image("a", "v1", fixtures.Image{Layers: []int{3000}, Shared: first.Blobs[1:2]})

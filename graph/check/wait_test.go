@@ -12,8 +12,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// truncated returns a store with a current link that was emptied so long before
-// the check begins, and the link's key.
+// truncated returns a store with a current link that was truncated so long before the check,
+// and its key.
 func truncated(before time.Duration) (*fixtures.Builder, string) {
 	b := fixtures.Standard()
 	key := layout.CurrentKey("base", "stable")
@@ -22,9 +22,9 @@ func truncated(before time.Duration) (*fixtures.Builder, string) {
 	return b, key
 }
 
-// What was emptied a moment ago is waited for once, and then judged; nobody waits
-// for what is older.
-func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
+// TestConcurrentChangesAreAwaited: a link that was just truncated is waited for once, and
+// then judged; older ones aren't waited for.
+func TestConcurrentChangesAreAwaited(t *testing.T) {
 	now := fixtures.Epoch.AddDate(1, 0, 0)
 	for before, waits := range map[time.Duration]int{20 * time.Second: 1, 2 * time.Minute: 0} {
 		b, key := truncated(before)
@@ -45,8 +45,8 @@ func TestWhatIsInMotionIsWaitedFor(t *testing.T) {
 	}
 }
 
-// What is written while it is waited for is no damage.
-func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
+// TestWritesDuringTheWait: a link that is written during the wait is no damage.
+func TestWritesDuringTheWait(t *testing.T) {
 	b, _ := truncated(20 * time.Second)
 	m := b.Memory()
 	r := examine(t, m, func(o *Options) {
@@ -65,9 +65,9 @@ func TestWhatIsWrittenWhileItIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A store in which something goes on all the time is waited for once, a minute at
-// most, and what moves is unknown then.
-func TestWhatNeverComesToRest(t *testing.T) {
+// TestRepeatedChanges: a store that changes all the time is waited for once, at most a
+// minute; what changes is unknown.
+func TestRepeatedChanges(t *testing.T) {
 	now := fixtures.Epoch.AddDate(1, 0, 0)
 	for name, ahead := range map[string]time.Duration{"written again": 50 * time.Second, "from the future": 300 * 24 * time.Hour} {
 		b, key := truncated(-ahead)

@@ -31,8 +31,7 @@ func TestYoungGarbageIsKept(t *testing.T) {
 	}
 }
 
-// A listing may name a link twice, when it is written meanwhile: it is as old
-// as the younger says.
+// TestALinkThatIsListedTwiceIsYoung: the newer time counts.
 func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 	d := layout.Sum([]byte("x"))
 	old := walker.Link{Kind: layout.LayerLink, Path: d, Target: layout.AnyDigest{Digest: d}, Modified: 1e9}

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// TestGroups: no group has the name of a finding, each has findings of its own meaning,
-// and garbage is never a repair.
+// TestGroups: no group has the name of a kind, each has kinds, and garbage is never a repair.
 func TestGroups(t *testing.T) {
 	for i := range Groups {
 		g := &Groups[i]

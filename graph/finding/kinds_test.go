@@ -10,9 +10,8 @@ import (
 	"testing"
 )
 
-// Each kind has a row of its own that says all there is to say, and rows stand in the
-// order of reports: worst first.
-func TestRowsAreWhole(t *testing.T) {
+// TestRowsAreComplete: each kind has a complete row, in the order of reports: worst first.
+func TestRowsAreComplete(t *testing.T) {
 	names, briefs := map[string]bool{}, map[string]bool{}
 	kebab := regexp.MustCompile(`^[a-z]+(-[a-z]+)+$`)
 	before := Fatal
@@ -42,7 +41,7 @@ func TestRowsAreWhole(t *testing.T) {
 	}
 }
 
-// What is done on request is explained with the command that does it.
+// TestRequestsAreExplained: the explanation of a cure on request has its command.
 func TestRequestsAreExplained(t *testing.T) {
 	for k := range Kinds {
 		says := strings.Contains(k.Explanation().Advice, "--also "+k.String())
@@ -55,7 +54,7 @@ func TestRequestsAreExplained(t *testing.T) {
 	}
 }
 
-// A kind is text in JSON, as a value and as a name, and comes back.
+// TestKindsAreText: a kind is encoded as text in JSON, as a value and as a key, and decoded.
 func TestKindsAreText(t *testing.T) {
 	all := append(slices.Collect(All), None)
 	for _, k := range all {
@@ -77,8 +76,8 @@ func TestKindsAreText(t *testing.T) {
 	}
 }
 
-// README and the topics of the help name no kind of finding that there is none of.
-func TestWordsNameKindsOfFindings(t *testing.T) {
+// TestDocumentedKinds: README and help topics name only existing kinds of findings.
+func TestDocumentedKinds(t *testing.T) {
 	pages, err := filepath.Glob("../../cmd/regfsck/help/*.md")
 	commands, again := filepath.Glob("../../cmd/regfsck/help/commands/*.md")
 	if err != nil || again != nil || len(pages) < 10 || len(commands) < 10 {

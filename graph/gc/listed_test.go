@@ -13,9 +13,9 @@ import (
 	"regfsck/graph/retain"
 )
 
-// TestBothWaysOfADigest: an image in use is kept with every tag that means it, an index
-// that names it, or what it names as an index, in whichever repository they are.
-func TestBothWaysOfADigest(t *testing.T) {
+// TestRelatedImages: an image in use is kept with every tag on it, an index of it, or its
+// children, in any repository.
+func TestRelatedImages(t *testing.T) {
 	b := fixtures.New(1)
 	amd, arm := b.Image("app", "amd", fixtures.Image{}), b.Image("app", "arm", fixtures.Image{})
 	index := b.Index("app", "v1", amd, arm)
@@ -102,8 +102,8 @@ func TestBothWaysOfADigest(t *testing.T) {
 	}
 }
 
-// TestAReferrerInUseKeepsItsSubject: a signature or a list of contents is removed with
-// what it is about, so where it is in use that stays.
+// TestAReferrerInUseKeepsItsSubject: a referrer is removed with its subject, so the subject
+// of one in use is kept.
 func TestAReferrerInUseKeepsItsSubject(t *testing.T) {
 	b := fixtures.New(1)
 	stated, tagged, other := b.Image("app", "stated", fixtures.Image{}), b.Image("app", "tagged", fixtures.Image{}), b.Image("app", "other", fixtures.Image{})

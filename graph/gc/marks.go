@@ -6,41 +6,39 @@
 // A store is read first: all blobs, then all links, then the manifests. A push writes in the
 // other order, so a link that was read never has a target that the listing lacks, unless it
 // is gone. What seems absent is rechecked by its key (package check:
-// TestASingleLieIsNeverBelieved, TestASecondLookDropsNothing).
+// TestASingleLieIsNeverBelieved, TestARecheckDropsNothing).
 //
 // MarkRepository then marks what is kept of one repository after the other (mark.go).
-// Its roots are what the tags mean and, but under --untagged, every manifest that the
-// repository holds. From there it follows what relation.go, of package graph, says that
-// a manifest needs: children, configs, layers, what an alias names, and referrers. There
-// is no other list of what a manifest needs, and no reference is left out: what no
-// registry reads is kept too. Whatever is marked is in Referenced, and a blob is only an
-// orphan that is not (TestTheOracleAgrees: another program, which shares no code with
-// this one, judges random stores).
+// Its roots are the targets of its tags and, except under --untagged, all its manifests.
+// From there it follows what relation.go of package graph defines as needed: children,
+// configs, layers, targets of aliases, and referrers. Nothing else defines what a manifest
+// needs, and no reference is left out: those that no registry reads are kept too. All that
+// is marked is in Referenced, and only other blobs are orphans (TestTheOracleAgrees: an
+// independent program judges random stores).
 //
-// Where something isn't certain, more is kept, never less:
+// If something isn't certain, more is kept, never less:
 //
-//   - A tag whose link can't be read may mean any manifest of its history, so all of
-//     these are roots (TestWhatATagMayMeanIsKept). A tag is removed with its whole history or
-//     not at all.
-//   - A manifest that is broken or missing needs nobody knows what. It pins its
-//     repository: all manifests and links there are kept, whatever tag is removed
+//   - A tag whose link can't be read may have any manifest of its history as its target,
+//     so all of them are roots (TestPossibleTargetsAreKept). A tag is removed with its
+//     whole history or not at all.
+//   - What a broken or missing manifest needs is unknown. It pins its repository: all
+//     manifests and links there are kept, whatever tag is removed
 //     (TestABrokenManifestPinsItsRepository, TestABrokenChildPins).
-//   - Where anything could not be read, no blob of the whole store is an orphan
-//     (TestReadErrorsHideButNeverInvent, TestAFaultPinsWhatIsBelowItAndNothingBeside).
+//   - If anything could not be read, no blob of the whole store is an orphan
+//     (TestReadErrorsHideButNeverInvent, TestAFaultPinsOnlyWhatIsBelowIt).
 //   - A digest of an unknown algorithm may be anything, and pins too
-//     (TestAnUnknownAlgorithmPinsWhoNamesIt, TestADigestThatNothingExplainsPins).
-//   - What was written within the grace period is kept: a push may be under way (age.go;
-//     TestYoungGarbageIsKept).
-//   - What a registry would not accept by its name, and what isn't a registry's, is
-//     never touched (TestNothingIsTouchedWhereANameIsOdd).
+//     (TestAnUnknownAlgorithmPinsItsReferrers, TestADigestWithoutAliasPins).
+//   - What is in grace is kept: a push may be in progress (age.go; TestYoungGarbageIsKept).
+//   - Objects with names that no registry accepts, and foreign files, are never changed
+//     (TestInvalidNamesAreNeverChanged).
 //
-// Then sweep.go finds what nothing needs: layer links, entries of histories, and in the
-// end, over all repositories, blobs. A Removal takes roots away and nothing else: what
-// else is removed is what nothing needs any more (removal.go; TestTheOracleAgreesOnRemovals,
-// TestWhatIsKeptOfARemovalIsARoot).
+// Then sweep.go finds what nothing needs: layer links, history entries, and at the end,
+// for all repositories, blobs. A Removal only removes roots: what else is removed is what
+// nothing needs any more (removal.go; TestTheOracleAgreesOnRemovals,
+// TestKeptPartsOfARemovalAreRoots).
 //
-// Nothing here changes a store. Package apply judges once more before it does, and takes
-// only steps that follow again.
+// This package changes no store. Package apply judges again before a change, and carries
+// out only steps that still follow.
 package gc
 
 import (

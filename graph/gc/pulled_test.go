@@ -15,8 +15,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// TestTheNewestPullOfADigestCounts: where several pulls have to do with a tag, the tag
-// goes by the newest, whichever way they have to do with it.
+// TestTheNewestPullOfADigestCounts: of several pulls related to a tag the newest counts.
 func TestTheNewestPullOfADigestCounts(t *testing.T) {
 	b := fixtures.New(1)
 	amd, arm := b.Image("app", "amd", fixtures.Image{}), b.Image("app", "arm", fixtures.Image{})

@@ -12,8 +12,8 @@ import (
 	"regfsck/graph/retain"
 )
 
-// scanned reads a store of the images app:v1, app:v2 and app/web:v1 a day after the
-// newest was pushed.
+// scanned returns a scan of the images app:v1, app:v2 and app/web:v1 a day after the last
+// push.
 func scanned(t *testing.T) *graph.Scan {
 	t.Helper()
 	b := fixtures.New(1)
@@ -27,7 +27,7 @@ func scanned(t *testing.T) *graph.Scan {
 	return scan
 }
 
-// named are the repositories and tags that a removal requests.
+// named returns the repositories and tags of a removal.
 func named(r *Removal) (all []string) {
 	for name := range r.Repositories {
 		all = append(all, name)
@@ -105,7 +105,7 @@ func TestSelectByPolicy(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	rejected = nil
-	// A link that was rebuilt shows a later time than that of the push.
+	// A rebuilt link has a later time than the push.
 	r.Pushed = func(key string, shown time.Time) time.Time {
 		if key == "docker/registry/v2/repositories/app/_manifests/tags/v2/current/link" {
 			return shown.AddDate(-1, 0, 0)

@@ -11,8 +11,8 @@ import (
 
 const hex = "3f8a00f137a0d2c8a2163a09901e28e2471999fde4efc2f9570b91f1c30acf94"
 
-// names writes an image as a table does: its repositories, the first of them that
-// isn't library/…, its tag and what else may be that, its digest, its id.
+// names formats an image: its repositories, the first without library/, its tag or Also, its
+// digest, its id.
 func names(i Image) string {
 	text := strings.Join(slices.DeleteFunc(slices.Clone(i.Repositories), func(r string) bool {
 		return slices.Contains(i.Repositories, strings.TrimPrefix(r, "library/")) && strings.HasPrefix(r, "library/")
@@ -25,8 +25,7 @@ func names(i Image) string {
 	return strings.ReplaceAll(text, hex, "HEX")
 }
 
-// TestFormsOfLists: the images are found wherever they stand, and nothing else is
-// surely one.
+// TestFormsOfLists: images are found in each format, and nothing else is certain.
 func TestFormsOfLists(t *testing.T) {
 	for name, c := range map[string]struct{ list, want string }{
 		"references": {"reg.example.com/team/app:1.0\nteam/app\n# reg/not:1\r\nlocalhost:5000/app@sha256:" + hex + "\nreg:5000/app:1@sha256:" + hex,
@@ -83,10 +82,9 @@ func TestFormsOfLists(t *testing.T) {
 	}
 }
 
-// TestTagsThatAreNone: an image that docker has without a tag, as one that it pulled by its
-// digest, is bare, and so is one in a table of containers, whatever runs in it and behind
-// whichever other table.
-func TestTagsThatAreNone(t *testing.T) {
+// TestMissingTags: an image that docker lists without a tag is bare, and so is one in a table
+// of containers.
+func TestMissingTags(t *testing.T) {
 	for name, list := range map[string]string{
 		"a table":          "REPOSITORY           TAG      DIGEST   IMAGE ID       SIZE\nreg.example.com/app  <none>   <none>   3f8a00f137a0   12.3MB\n",
 		"a format":         "reg.example.com/db:1.0\nreg.example.com/app:<none>\n",
@@ -106,7 +104,7 @@ func TestTagsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestWordsThatMayBeImages are taken for such, and make no list by themselves.
+// TestWordsThatMayBeImages: such words count as images, but alone make no list.
 func TestWordsThatMayBeImages(t *testing.T) {
 	images, err := ReadList(strings.NewReader("app 3f8a00f137a0 x:80 team/app x.y/z:1"))
 	var got []string
@@ -126,8 +124,8 @@ func TestWordsThatMayBeImages(t *testing.T) {
 	}
 }
 
-// TestVariablesInLists: where nobody knows which image is meant, the list is refused;
-// a variable anywhere else is none of its business.
+// TestVariablesInLists: a variable in place of an image refuses the list; elsewhere it is
+// ignored.
 func TestVariablesInLists(t *testing.T) {
 	for line, word := range map[string]string{
 		"    image: reg.example.com/lists:${VERSION:-all}":    "reg.example.com/lists:${VERSION:-all}",
@@ -166,7 +164,7 @@ func TestVariablesInLists(t *testing.T) {
 	}
 }
 
-// TestListsInUTF16 are refused, and so are those of which a part is.
+// TestListsInUTF16: such lists are refused, also if only a part is UTF-16.
 func TestListsInUTF16(t *testing.T) {
 	for _, body := range []string{"\x00r\x00e\x00g", "reg.io/a:1\n\xff\xfer\x00e\x00g\x00.\x00i\x00o\x00/\x00b\x00:\x001\x00\n\x00"} {
 		if images, err := ReadList(strings.NewReader(body)); !errors.Is(err, errNUL) || images != nil {
@@ -175,8 +173,7 @@ func TestListsInUTF16(t *testing.T) {
 	}
 }
 
-// TestHostileLists: whatever stands in a list, it is read within its bounds, and what
-// is taken from it has a form that a store knows.
+// TestHostileLists: any list is read within the limits, and its images have valid forms.
 func TestHostileLists(t *testing.T) {
 	parts := []string{"reg.example.com", "/", "app", ":", "1.0", "@", "sha256:", hex, "://", " ", "\n", "\x00", "ü", "\xff", "tag:", "-", "..", "//", strings.Repeat("a", 1030), "docker", "#", "\"", "[::1]:5000", "sha512:", "+"}
 	r := rand.New(rand.NewPCG(1, 1))

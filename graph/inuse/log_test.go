@@ -23,7 +23,7 @@ func readLog(t *testing.T, body string) *Log {
 	return l
 }
 
-// TestFormsOfLogs: each is a line as it was written by the program that it names.
+// TestFormsOfLogs: each line is as the named program writes it.
 func TestFormsOfLogs(t *testing.T) {
 	const at = "2026-11-28T21:49:00Z"
 	combined := `127.0.0.1 - - [28/Nov/2026:21:49:00 +0000] "GET /v2/team/app/manifests/v1 HTTP/1.1" 200 246 "" "curl/7.88.1"`
@@ -74,9 +74,9 @@ func TestFormsOfLogs(t *testing.T) {
 	}
 }
 
-// TestDatesThatOthersWrite: who asks writes a user's name into a line, and other words,
-// also where he is denied, and none of them is when that was.
-func TestDatesThatOthersWrite(t *testing.T) {
+// TestForgedDates: a client writes its user's name and other words into a line; none of them
+// is taken as its date.
+func TestForgedDates(t *testing.T) {
 	const at = "2026-11-28T21:49:00Z"
 	for name, line := range map[string]string{
 		"a date as a user":       `1.2.3.4 - [01/Nov/2026:00:00:00 +0000] [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/v1 HTTP/1.1" 200 1 "-" "x"`,
@@ -92,9 +92,9 @@ func TestDatesThatOthersWrite(t *testing.T) {
 	}
 }
 
-// TestWhatCoversATime: only a request that was met does. A log that holds what failed
-// alone, or what a registry says besides, tells nothing of pulls.
-func TestWhatCoversATime(t *testing.T) {
+// TestCoveredTimes: only successful requests count; a log with failures alone, or other lines
+// of a registry, shows no pulls.
+func TestCoveredTimes(t *testing.T) {
 	hour := time.Date(2026, 11, 28, 21, 0, 0, 0, time.UTC).Unix() / 3600
 	const stamp = `time="2026-11-28T21:49:00Z" level=info `
 	for line, covers := range map[string]bool{
@@ -118,8 +118,8 @@ func TestWhatCoversATime(t *testing.T) {
 	}
 }
 
-// TestRequestsThatOthersWrite: what a client says of itself is no request, and hides none.
-func TestRequestsThatOthersWrite(t *testing.T) {
+// TestForgedRequests: text from a client is no request, and hides none.
+func TestForgedRequests(t *testing.T) {
 	const evil = `http.request.method=PUT http.request.uri=/v2/evil/manifests/v1 http.response.status=404 time=\"2026-11-01T00:00:00Z\"`
 	for name, line := range map[string]string{
 		"a page, before the address": `time="2026-11-28T21:49:00Z" level=info msg="response completed" http.request.host="x" http.request.id=1 http.request.referer="` + evil + `" http.request.method=GET http.request.uri=/v2/a/manifests/v1 http.response.status=200`,
@@ -147,7 +147,7 @@ func TestLogsOfOtherCompressions(t *testing.T) {
 func TestLogsThatAreCompressed(t *testing.T) {
 	line := `x - - [28/Nov/2026:21:49:00 +0000] "GET /v2/a/manifests/%d HTTP/1.1" 200 1` + "\n"
 	var b bytes.Buffer
-	for i := range 2 { // what is compressed may be of several pieces
+	for i := range 2 { // compressed files may have several members
 		z := gzip.NewWriter(&b)
 		fmt.Fprintf(z, line, i)
 		z.Close()
@@ -198,8 +198,7 @@ func TestGaps(t *testing.T) {
 	}
 }
 
-// TestHostileLogs: whatever stands in a log, it is read, and what is taken from it has a
-// form that a store knows.
+// TestHostileLogs: any log is read, and its pulls have valid forms.
 func TestHostileLogs(t *testing.T) {
 	parts := []string{`[28/Nov/2026:21:49:00 +0000]`, ` "GET `, "/v2/", "app", "/manifests/", "v1", `" 200 `, `time="`, "2026-11-28T21:49:00Z", `"`, "{", "}", `"log":`, `"LOG":"{\"a\":`, ":", `\"`, "[", "]", " ", "\n", "\x00", "%2", "%2F", "http.request.uri=", "http.response.status=", "200", "sha256:", strings.Repeat("a", 64), "\xff", "999999999999999999999", "../"}
 	r := rand.New(rand.NewPCG(2, 2))

@@ -16,10 +16,10 @@ import (
 	"regfsck/graph/plan"
 )
 
-// now is when the tests' runs take place.
+// now is the time of the tests' runs.
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// A line is written as encoding/json would, whatever is in it.
+// TestALineOfTheJournalIsWrittenAsJSONIs: any line is written as encoding/json does.
 func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 	for _, text := range []string{"", "a", `quote " and <&>`, "bytes \xff\n", "base64:x", "ünïcode"} {
 		for _, r := range []Record{
@@ -41,9 +41,8 @@ func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 	}
 }
 
-// The ends of a journal say what reading all of it does of how far the run has come,
-// wherever it ends.
-func TestTheEndsSayWhatTheJournalSays(t *testing.T) {
+// TestTheEndsOfAJournal: the ends of any journal have the same status as the whole.
+func TestTheEndsOfAJournal(t *testing.T) {
 	state := t.TempDir()
 	dir := Dir(state, "r")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -88,8 +87,9 @@ func TestTheEndsSayWhatTheJournalSays(t *testing.T) {
 	}
 }
 
-// Wherever a journal is cut off, it goes on behind its last whole line.
-func TestAJournalGoesOnBehindItsLastWholeLine(t *testing.T) {
+// TestAJournalIsContinued: a journal that was cut anywhere continues after its last complete
+// line.
+func TestAJournalIsContinued(t *testing.T) {
 	state := t.TempDir()
 	dir := Dir(state, "r")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -117,8 +117,8 @@ func TestAJournalGoesOnBehindItsLastWholeLine(t *testing.T) {
 	}
 }
 
-// Lines that are read by hand have what encoding/json reads, whatever texts are in them; and
-// others are left to it.
+// TestLinesAreReadAsJSONIs: the parser of lines returns what encoding/json does, or leaves
+// lines to it.
 func TestLinesAreReadAsJSONIs(t *testing.T) {
 	texts := []string{"", "a", "sha256:0", "base64:", "base64:YQ==", `a"b`, `a\b`, "<&>", "\xff", "é", "a\nb", "\x00", "}", `,"n":5`, "true"}
 	numbers := []int64{0, 1, -1, math.MaxInt64, math.MinInt64}
@@ -164,13 +164,13 @@ func TestLinesAreReadAsJSONIs(t *testing.T) {
 	}
 }
 
-// benchRecords are an intent and its receipt, as there are for each blob.
+// benchRecords are an intent and its receipt.
 var benchRecords = []Record{
 	{Intent: &Intent{Op: plan.Remove, Kind: plan.Blob, Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Finding: "blob-orphan", Digest: "sha256:" + strings.Repeat("ab", 32), Bytes: 123456}},
 	{Receipt: &Receipt{Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Kept: 123456, Undo: "kept/1"}},
 }
 
-// BenchmarkRecord compares the lines that are written by hand with encoding/json's.
+// BenchmarkRecord compares the encoder of lines with encoding/json.
 func BenchmarkRecord(b *testing.B) {
 	b.Run("append", func(b *testing.B) {
 		var line []byte
@@ -189,7 +189,8 @@ func BenchmarkRecord(b *testing.B) {
 	})
 }
 
-// BenchmarkRead compares the ends of a journal of 100,000 steps with all of it.
+// BenchmarkRead compares reading the ends of a journal of 100,000 steps with reading all of
+// it.
 func BenchmarkRead(b *testing.B) {
 	state := b.TempDir()
 	if err := os.MkdirAll(Dir(state, "r"), 0o700); err != nil {

@@ -33,7 +33,7 @@ func made(t *testing.T, b *fixtures.Builder, p gc.Policy) *plan.Plan {
 	return plan.New(r, p)
 }
 
-// damaged has one damage of each id that can stand beside the others.
+// damaged returns a store with one damage of each id, as far as they are compatible.
 func damaged() *fixtures.Builder {
 	b := fixtures.Standard()
 	b.Image("lone", "", fixtures.Image{})
@@ -41,7 +41,7 @@ func damaged() *fixtures.Builder {
 	for _, d := range fixtures.Damages() {
 		if !done[d.ID] && !d.Thorough && !strings.HasPrefix(d.ID, "manifest-") {
 			func() {
-				defer func() { recover() }() // it needs what another has taken away
+				defer func() { recover() }() // an earlier damage may have removed what it needs
 				d.Apply(b)
 			}()
 			done[d.ID] = true
@@ -98,8 +98,8 @@ func TestAnEditedPlanFileIsRefused(t *testing.T) {
 	}
 }
 
-// A plan of another version is not called edited.
-func TestAPlanOfAnUnknownKindIsAnotherVersions(t *testing.T) {
+// TestAPlanOfAnUnknownKind: a plan of another version isn't called edited.
+func TestAPlanOfAnUnknownKind(t *testing.T) {
 	p := made(t, damaged(), gc.Policy{})
 	var file bytes.Buffer
 	if err := p.Save(&file, plan.Header{}); err != nil {
@@ -125,7 +125,7 @@ func TestAPlanOfAnUnknownKindIsAnotherVersions(t *testing.T) {
 	}
 }
 
-func TestStepsComeInASafeOrder(t *testing.T) {
+func TestStepsAreInASafeOrder(t *testing.T) {
 	p := made(t, damaged(), gc.Policy{Untagged: true})
 	for i := 1; i < len(p.Steps); i++ {
 		a, b := &p.Steps[i-1], &p.Steps[i]
@@ -142,8 +142,8 @@ func TestTheSameStoreHasTheSamePlan(t *testing.T) {
 	}
 }
 
-// What a left-out id would have removed is a root.
-func TestWhatIsLeftOutIsKept(t *testing.T) {
+// TestSkippedFindingsAreRoots: what a skipped id would have removed is a root.
+func TestSkippedFindingsAreRoots(t *testing.T) {
 	b := damaged()
 	for id := range finding.Kinds {
 		if id.Severity() != finding.Garbage {
@@ -169,8 +169,9 @@ func TestWhatIsLeftOutIsKept(t *testing.T) {
 	}
 }
 
-// A tag's current link is rebuilt in a directory that is empty and would go.
-func TestADirectoryThatIsFilledStays(t *testing.T) {
+// TestADirectoryThatIsFilledIsKept: a tag's current link is rebuilt in an empty directory,
+// which is kept.
+func TestADirectoryThatIsFilledIsKept(t *testing.T) {
 	for _, d := range fixtures.Damages() {
 		if d.ID != "tag-without-current" || d.Name != "an empty current" {
 			continue
@@ -186,7 +187,7 @@ func TestADirectoryThatIsFilledStays(t *testing.T) {
 	t.Fatal("no such damage")
 }
 
-// restoreLost is a judgement that found multipart uploads, by their ids, at one key.
+// restoreLost returns a result with multipart uploads at one key.
 func restoreLost(key string, ids ...string) *check.Result {
 	var all []finding.Finding
 	for _, id := range ids {
@@ -198,8 +199,8 @@ func restoreLost(key string, ids ...string) *check.Result {
 	return &check.Result{Findings: slices.Values(all)}
 }
 
-// Each multipart upload is a step of its own, in an order that doesn't hang on
-// that of the findings, and any id comes back from a file.
+// TestEachMultipartUploadIsAStep: each has its step, in an order that doesn't depend on that
+// of findings, and any id can be saved.
 func TestEachMultipartUploadIsAStep(t *testing.T) {
 	key := "docker/registry/v2/repositories/a/_uploads/u/data"
 	ids := []string{"2", "1", strings.Repeat("long/+=", 999), "\x01\"\\<&>\n", "ünïcode \u2028", "base64:x", "1"}
@@ -233,7 +234,8 @@ func TestEachMultipartUploadIsAStep(t *testing.T) {
 	}
 }
 
-// What is kept is one multipart upload, not all at its key, nor what stands there.
+// TestWhichMultipartUploadsAreNoSteps: one multipart upload is kept, not all at its key, nor
+// the object there.
 func TestWhichMultipartUploadsAreNoSteps(t *testing.T) {
 	key := "docker/registry/v2/repositories/a/_uploads/u/data"
 	uploads := func(r *check.Result, p gc.Policy) (ids string) {

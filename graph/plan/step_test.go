@@ -9,7 +9,7 @@ import (
 	"regfsck/graph/finding"
 )
 
-// A step is written as encoding/json would, whatever is in it.
+// TestAStepIsWrittenAsJSONIs: any step is written as encoding/json does.
 func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 	texts := []string{"", "a", "repo/b:v1", `quote " and \ and <&>`, "tab\tline\n", "bytes \xff\xfe", "base64:x", "ünïcode \u2028", "\x7f"}
 	for i, text := range texts {
@@ -32,8 +32,8 @@ func TestAStepIsWrittenAsJSONIs(t *testing.T) {
 	}
 }
 
-// Whatever a step says, a plan file gives it back: all but bytes that are no
-// UTF-8, which only a link's content may be.
+// FuzzStep: a plan file preserves any step, except bytes that aren't UTF-8 outside a link's
+// content.
 func FuzzStep(f *testing.F) {
 	f.Add("docker/registry/v2/blobs", "2~id/+=", "sha256:", int64(7))
 	f.Add("a\x00b", "\x01\"\\<&>\u2028\n", "base64:x", int64(-1))
@@ -58,9 +58,9 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// A tag counts once, whatever history is removed with it; a repository counts that leaves
-// the catalog, not one that only loses its uploads.
-func TestThingsCountOnce(t *testing.T) {
+// TestTotals: a tag counts once, with its history; a repository counts only if it is removed
+// from the catalog.
+func TestTotals(t *testing.T) {
 	const repo = "docker/registry/v2/repositories/"
 	tagged := finding.TagRemoved
 	p := &Plan{Steps: []Step{
@@ -83,7 +83,7 @@ func TestThingsCountOnce(t *testing.T) {
 	}
 }
 
-// BenchmarkStep compares the lines that are written by hand with encoding/json's.
+// BenchmarkStep compares the encoder of steps with encoding/json.
 func BenchmarkStep(b *testing.B) {
 	s := Step{Op: Remove, Kind: Blob, Key: "docker/registry/v2/blobs/sha256/ab/" + strings.Repeat("ab", 32) + "/data", Finding: finding.BlobOrphan, Digest: "sha256:" + strings.Repeat("ab", 32), Bytes: 123456, Size: 123456, Modified: 1}
 	b.Run("append", func(b *testing.B) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// copies returns n tags whose pushes and whose creations are spread evenly.
+// copies returns n tags with evenly spread pushed and created times.
 func copies(n int, pushed, created time.Duration) (tags []Tag) {
 	for i := range n {
 		share := func(d time.Duration) int64 {
@@ -45,8 +45,8 @@ func TestCopied(t *testing.T) {
 	}
 }
 
-// Neither a date that can't be nor a signature tells anything of a copy.
-func TestCopiedLooksAtDatesThatCanBe(t *testing.T) {
+// TestCopiedIgnoresInvalidDates: invalid dates and referrers tags show nothing of a copy.
+func TestCopiedIgnoresInvalidDates(t *testing.T) {
 	honest := copies(60, 59*time.Hour, 59*time.Hour)
 	copied := copies(51, 50*time.Second, 5050*time.Hour)
 	odd := func(created, pushed int64, name string) Tag {
@@ -104,9 +104,9 @@ func TestRulesByPushRefuseACopy(t *testing.T) {
 	}
 }
 
-// In a copy a pushed time is no stand-in for a created time either: a tag
-// without one would be the newest of all.
-func TestInACopyThePushedTimeStandsInForNothing(t *testing.T) {
+// TestInACopyThePushedTimeReplacesNothing: a pushed time doesn't replace a missing created
+// time: the tag would be the newest.
+func TestInACopyThePushedTimeReplacesNothing(t *testing.T) {
 	tags := copies(60, 59*time.Second, 59*time.Hour)
 	tags[0].Created = 1
 	for _, store := range []Spans{spans(tags), {}} {
@@ -134,8 +134,8 @@ func TestRoughly(t *testing.T) {
 	}
 }
 
-// TestMayBeCopied: what may be a copy by its pushed times alone is all that can be one
-// once the created times are known.
+// TestMayBeCopied: what may be a copy by its pushed times includes all that is one with
+// created times.
 func TestMayBeCopied(t *testing.T) {
 	year := 365 * 24 * time.Hour
 	for _, c := range []struct {
@@ -145,7 +145,7 @@ func TestMayBeCopied(t *testing.T) {
 		{nil, false},
 		{copies(50, time.Minute, year), false},
 		{copies(51, time.Minute, year), true},
-		{copies(51, time.Minute, time.Minute), true}, // nobody knows yet
+		{copies(51, time.Minute, time.Minute), true}, // not known yet
 		{copies(60, year, year), false},
 	} {
 		if got := MayBeCopied(now, c.tags); got != c.want {

@@ -36,7 +36,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-func TestVerdictSaysWhichDate(t *testing.T) {
+func TestDateOfAVerdict(t *testing.T) {
 	created, pushed := at(t, "2024-02-02"), at(t, "2025-01-01")
 	for _, c := range []struct {
 		tag  Tag

@@ -21,8 +21,8 @@ func TestParseExpiry(t *testing.T) {
 	}
 }
 
-// TestHonourExpiry: now is 2025-06-01 12:00. What comes before the = is read as that of
-// other rules, but for the last word, which is what the image says of its end.
+// TestHonourExpiry: now is 2025-06-01 12:00. Text before = is as for other rules, but the
+// last word is the image's expiry.
 func TestHonourExpiry(t *testing.T) {
 	for name, c := range map[string]struct {
 		rules Rules
@@ -95,14 +95,14 @@ func TestHonourExpiry(t *testing.T) {
 	}
 }
 
-// TestExpiryTakesOnlyWhatHasExpired: with it is kept whatever stays without it and hasn't
-// expired, and nothing else goes for it.
+// TestExpiryTakesOnlyWhatHasExpired: with it, all is kept that is kept without it and hasn't
+// expired, and nothing else is removed.
 func TestExpiryTakesOnlyWhatHasExpired(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	gone := 0
 	for range rounds {
 		tags, rules := world(r), someRules(r)
-		made := map[layout.Digest]int64{} // an image was made once, whatever its tags
+		made := map[layout.Digest]int64{} // an image has one creation time, whatever its tags
 		for i, t := range tags {
 			if _, known := made[t.Digest]; !known {
 				made[t.Digest] = t.Created

@@ -49,8 +49,8 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-// A pattern with many parts that stand for any number of components must not be
-// tried in all combinations.
+// TestGlobDoesNotTryAllCombinations: a pattern with many "**" is matched without trying all
+// combinations.
 func TestGlobDoesNotTryAllCombinations(t *testing.T) {
 	g, err := ParseGlob(strings.Repeat("**/a/", 30) + "b")
 	if err != nil {
@@ -62,7 +62,7 @@ func TestGlobDoesNotTryAllCombinations(t *testing.T) {
 	}
 }
 
-// TestGlobAgainstTryingAll compares it with what tries all combinations.
+// TestGlobAgainstTryingAll compares it with a matcher that tries all combinations.
 func TestGlobAgainstTryingAll(t *testing.T) {
 	var tries func(pattern, name []string) bool
 	tries = func(pattern, name []string) bool {

@@ -8,7 +8,7 @@ import (
 func TestFirstMatchWins(t *testing.T) {
 	policy := Policy{
 		{Repositories: globs(t, "app/**", "web"), Exclude: globs(t, "app/prod/**"), Rules: Rules{Last: 1}},
-		{Repositories: globs(t, "app/*/*")}, // left alone
+		{Repositories: globs(t, "app/*/*")}, // not changed
 		{Exclude: globs(t, "base"), Rules: Rules{Last: 3}},
 	}
 	if err := policy.Check(); err != nil {

@@ -11,9 +11,8 @@ import (
 	"regfsck/walker/layout"
 )
 
-// oracle says of one tag what the rules mean, one rule at a time, by counting:
-// slow, and without going through the tags in any order. It knows of tags with
-// good dates and a sure digest, by pushed time, in UTC.
+// oracle computes for one tag what the rules mean, by counting, without sorting. It supports
+// valid dates and certain digests, by pushed time, in UTC.
 type oracle []Tag
 
 func (o oracle) keeps(t Tag, rules Rules) bool {
@@ -54,7 +53,7 @@ func (o oracle) keeps(t Tag, rules Rules) bool {
 	return false
 }
 
-// last: fewer digests than there are slots have a newer tag than its digest.
+// last: fewer digests than slots have a tag newer than all of this digest.
 func (o oracle) last(t Tag, count Count) bool {
 	mine := o.newest(func(u Tag) bool { return u.Digest == t.Digest })
 	newer := map[layout.Digest]bool{}
@@ -66,9 +65,8 @@ func (o oracle) last(t Tag, count Count) bool {
 	return count == All || len(newer) < int(count)
 }
 
-// period: fewer periods than there are slots are newer than its own, in which
-// its digest has the newest tag; or there are fewer periods than slots, and it
-// is the oldest.
+// period: fewer periods than slots are newer than the tag's, in which its digest has the
+// newest tag; or slots remain, and it is the oldest tag.
 func (o oracle) period(t Tag, form string, count Count, oldest bool) bool {
 	all, newer := map[string]bool{}, map[string]bool{}
 	for _, u := range o {
@@ -89,8 +87,7 @@ func (o oracle) period(t Tag, form string, count Count, oldest bool) bool {
 
 var versions = regexp.MustCompile(`^([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-rc([0-9]+))?(-alpine)?$`)
 
-// version: of the versions of its kind fewer than there are places are newer, on each
-// level that it names.
+// version: at each of its levels, fewer versions of its kind than slots are newer.
 func (o oracle) version(t Tag, levels Levels) bool {
 	mine := versions.FindStringSubmatch(t.Name)
 	if mine == nil {
@@ -114,7 +111,7 @@ func (o oracle) version(t Tag, levels Levels) bool {
 				continue
 			}
 			a, b := number(m[level+1]), number(mine[level+1])
-			if level == 2 { // no rc is above 99 here
+			if level == 2 { // there is no rc above 99 here
 				a, b = 100*a+number(m[4]), 100*b+number(mine[4])
 			}
 			known = known || a == b
@@ -138,7 +135,7 @@ func (o oracle) newest(of func(Tag) bool) (date int64) {
 	return date
 }
 
-// of writes the period of a tag; a later one is a greater string.
+// of returns the period of a tag; later ones are greater strings.
 func of(t Tag, form string) string {
 	moment := time.Unix(0, t.Pushed).UTC()
 	if form == "week" { // by its Monday
@@ -186,8 +183,8 @@ func TestJudgeAgreesWithTheOracle(t *testing.T) {
 
 const rounds = 1000
 
-// world makes a repository with few digests and few dates, so that there are
-// ties, and all kinds of tags and dates that rules have to step around.
+// world returns a repository with few digests and dates, so that there are ties, and with
+// tags and dates that rules must exclude.
 func world(r *rand.Rand) []Tag {
 	tags := make([]Tag, r.IntN(25))
 	for i := range tags {
@@ -195,7 +192,7 @@ func world(r *rand.Rand) []Tag {
 		if r.IntN(2) == 0 {
 			tags[i].Name = someVersion(r)
 		}
-		if text := fmt.Sprint(tags[i].Digest); text[len(text)-1]%3 == 0 { // it is the image that says it
+		if text := fmt.Sprint(tags[i].Digest); text[len(text)-1]%3 == 0 { // expiry is a property of the image
 			tags[i].Expires = []string{[]string{"3h", "2d", "40w", "never"}[text[len(text)-2]%4]}
 		}
 		if r.IntN(4) == 0 {
@@ -240,7 +237,7 @@ func date(r *rand.Rand) int64 {
 	return Nanoseconds(now.Add(-time.Duration(hours) * time.Hour))
 }
 
-// someRules returns rules of which each is given or not.
+// someRules returns random rules.
 func someRules(r *rand.Rand) Rules {
 	count := func() Count { return []Count{0, 0, 0, None, 1, 2, 3, 5, All}[r.IntN(9)] }
 	rules := Rules{Last: count(), Hourly: count(), Daily: count(), Weekly: count(), Monthly: count(), Yearly: count(), By: Time(r.IntN(2))}
@@ -345,7 +342,7 @@ func TestOrderOfInputDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestEveryTagSaysWhy(t *testing.T) {
+func TestEveryTagHasAReason(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for range rounds {
 		tags, rules := world(r), someRules(r)
@@ -358,7 +355,7 @@ func TestEveryTagSaysWhy(t *testing.T) {
 	}
 }
 
-func TestNewestAndLatestStay(t *testing.T) {
+func TestNewestAndLatestAreKept(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	for range rounds {
 		tags, rules := world(r), someRules(r)

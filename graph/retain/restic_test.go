@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// What restic's manual works out as an example, on days of our own: the answers
-// have to be the same.
+// Examples of restic's manual, with other dates and the same results.
 
-// Two weeks of working days with a tag at 11:00, a second one on Fridays at
-// 23:00, and none on the second Wednesday.
+// Two weeks of working days with a tag at 11:00, a second one on Fridays at 23:00, and none
+// on the second Wednesday.
 const twoWeeks = `
 	mon1 a 2024-09-02T11:00 = %s
 	tue1 b 2024-09-03T11:00 = %s
@@ -35,16 +34,16 @@ func TestResticDailyExample(t *testing.T) {
 	)}.run(t)
 }
 
-// A tag that is exactly as much older than the newest one is out.
+// TestResticWithinExample: a tag exactly as old as the limit is removed.
 func TestResticWithinExample(t *testing.T) {
 	out, in := "- not kept by keep-within 7d (after 2024-09-06 23:00)", "keep-within 7d"
 	golden{name: "a week", rules: Rules{Within: Duration{Days: 7}}, lines: fmt.Sprintf(twoWeeks,
 		out, out, out, out, out, out, in, in, in, in, in+"; newest")}.run(t)
 }
 
-// A tag a day for 100 years, until a Sunday: 7 daily ones; 4 weekly ones more,
-// since the 7 have one; 11 monthly ones and 74 yearly ones more, since the last
-// day is one of each.
+// TestResticHundredYearsExample: a tag a day for 100 years, until a Sunday: 7 daily ones; 4
+// more weekly ones, since the 7 include one; 11 more monthly and 74 more yearly ones, since
+// the last day is one of each.
 func TestResticHundredYearsExample(t *testing.T) {
 	last := time.Date(2112, 12, 25, 0, 0, 0, 0, time.UTC)
 	if last.Weekday() != time.Sunday {

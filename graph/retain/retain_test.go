@@ -13,12 +13,12 @@ import (
 
 var now = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// golden is a repository and what is to become of it, in lines of
+// golden is a repository with the expected verdicts, in lines of
 //
 //	tag digest pushed created = verdict
 //
-// of which created may be missing. A verdict is the rules that keep the tag, or
-// "-" and the reason that it is removed.
+// where created is optional. A verdict is the rules that keep the tag, or "-" and the reason
+// of its removal.
 type golden struct {
 	name  string
 	rules Rules
@@ -67,7 +67,7 @@ func read(t *testing.T, lines string) (tags []Tag, want []string) {
 
 func digest(s string) layout.Digest { return layout.Sum([]byte(s)) }
 
-// at reads a day, a minute or a moment; "?" isn't known.
+// at parses a day, a minute or a time; "?" is unknown.
 func at(t *testing.T, s string) int64 {
 	if s == "?" {
 		return 0
@@ -138,8 +138,8 @@ func TestJudgeUntagged(t *testing.T) {
 	}
 }
 
-// BenchmarkJudge shows how a judgement grows with the tags of a repository: by
-// no more than sorting them does. Each digest has two tags.
+// BenchmarkJudge measures judging by the number of tags: it grows as sorting does. Each
+// digest has two tags.
 func BenchmarkJudge(b *testing.B) {
 	rules := Rules{
 		Last: 10, Hourly: 24, Daily: 30, Weekly: 8, Monthly: 12, Yearly: 10,
@@ -164,5 +164,5 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-// join writes what a verdict names on one line.
+// join joins the parts of a verdict.
 func join(parts []string) string { return strings.Join(parts, "; ") }

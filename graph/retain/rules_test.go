@@ -121,7 +121,7 @@ func TestKeepPulled(t *testing.T) {
 			"keep-pulled-within 30d (pushed 2025-05-31 00:00)", "keep-pulled-within 30d (pushed 2025-05-10 00:00)", "keep-pulled-within 30d (pulled 2025-05-30 00:00)",
 			"not kept by keep-pulled-within 30d (pulled 2025-03-01 00:00)", "not kept by keep-pulled-within 30d (pushed 2025-01-02 00:00)", "keep-pulled-within 30d (pulled 2025-05-20 00:00)",
 		},
-		true: { // what has expired is kept by a pull alone
+		true: { // an expired tag is kept only by a pull
 			"keep-pulled-within 30d (pushed 2025-05-31 00:00)", "keep-pulled-within 30d (pulled 2025-05-05 00:00)", "keep-pulled-within 30d (pulled 2025-05-30 00:00)",
 			"not kept by keep-pulled-within 30d (pulled 2025-03-01 00:00)", "expired 2025-01-03 00:00 (quay.expires-after 1d)", "keep-pulled-within 30d (pulled 2025-05-20 00:00)",
 		},
@@ -183,7 +183,7 @@ func TestLatestAndNewest(t *testing.T) {
 	}
 }
 
-func TestDoubtfulTagsStay(t *testing.T) {
+func TestDoubtfulTagsAreKept(t *testing.T) {
 	tags := []Tag{
 		{Name: "v4", Digest: digest("d"), Doubt: "its link is cut", Pushed: at(t, "2025-01-04")},
 		{Name: "v3", Pushed: at(t, "2025-01-03")},
@@ -235,7 +235,7 @@ func TestSignaturesAreOutsideOfAllRules(t *testing.T) {
 	}
 }
 
-func TestNoRulesLeaveTagsAlone(t *testing.T) {
+func TestWithoutRulesTagsAreKept(t *testing.T) {
 	tags := []Tag{{Name: "v1", Digest: digest("a"), Pushed: 1}, {Name: "v2"}}
 	verdicts, err := Judge(tags, Rules{UntaggedWithin: Duration{Days: 1}, MayRemove: globs(t, "**")}, Options{Now: now})
 	for i, v := range verdicts {
@@ -255,9 +255,8 @@ func expressions(all ...string) (compiled []*regexp.Regexp) {
 	return compiled
 }
 
-// TestPushesThatCannotBeBelieved: when the tag was pushed isn't known then, and it may
-// have been of late.
-func TestPushesThatCannotBeBelieved(t *testing.T) {
+// TestInvalidPushedTimes: the push is unknown, and may be recent.
+func TestInvalidPushedTimes(t *testing.T) {
 	made, ago := Nanoseconds(now.AddDate(-1, 0, 0)), func(days int) int64 { return Nanoseconds(now.AddDate(0, 0, -days)) }
 	rules := Rules{PulledWithin: Duration{Days: 90}, PulledLogs: []string{"log"}, By: Created, MayRemove: globs(t, "*")}
 	for what, c := range map[string]struct {
@@ -283,8 +282,8 @@ func TestPushesThatCannotBeBelieved(t *testing.T) {
 	}
 }
 
-// TestReasonsDoNotChangeWithTheClock: they are part of a plan, and of its id. A plan that
-// is made again a little later, over the same tags, is the same plan.
+// TestReasonsDoNotChangeWithTheClock: reasons are a part of a plan's id. A plan made again a
+// little later is the same.
 func TestReasonsDoNotChangeWithTheClock(t *testing.T) {
 	tags, _ := read(t, `
 		v3 c 2025-05-31T00:00 2025-05-30 = x

@@ -15,7 +15,7 @@ func levels(t *testing.T, s string) Levels {
 }
 
 func TestKeepSemver(t *testing.T) {
-	none := globs(t, "*") // may go for being the newest
+	none := globs(t, "*") // the newest tag may be removed
 	for _, g := range []golden{
 		{name: "majors, minors of each, patches of each", rules: Rules{Semver: levels(t, "major:2,minor:2,patch:1"), MayRemove: none}, lines: `
 			v3.0.0  a 2025-01-01 = keep-semver major:2,minor:2,patch:1 (1st major, 1st minor, 1st patch)
@@ -101,8 +101,8 @@ func TestParseLevels(t *testing.T) {
 	}
 }
 
-// TestDatedBuildsPushNoReleaseOut: a date is no major beside those of releases.
-func TestDatedBuildsPushNoReleaseOut(t *testing.T) {
+// TestDatedBuildsAreNoReleases: a date isn't a major version among releases.
+func TestDatedBuildsAreNoReleases(t *testing.T) {
 	var tags []Tag
 	for i, name := range []string{"1.0.0", "2.0.0", "20260101.1", "20260102.1", "v20260103.1.0", "260104.1", "20260105.1-rc1", "77"} {
 		tags = append(tags, Tag{Name: name, Digest: digest(name), Pushed: Nanoseconds(now.AddDate(0, 0, i-100))})

@@ -123,8 +123,8 @@ func TestKeepPeriods(t *testing.T) {
 	}
 }
 
-// Clocks in Berlin were put back at 2024-10-27T01:00Z, from 03:00 to 02:00, and
-// forward at 2025-03-30T01:00Z, from 02:00 to 03:00.
+// In Berlin clocks changed at 2024-10-27T01:00Z, from 03:00 to 02:00, and at
+// 2025-03-30T01:00Z, from 02:00 to 03:00.
 func TestDaylightSaving(t *testing.T) {
 	for _, g := range []golden{
 		{name: "the hour that a clock shows twice is two", zone: "Europe/Berlin", rules: Rules{Hourly: 2}, lines: `

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// avoiding tells which vertices can be reached from 0 without passing one.
+// avoiding returns which vertices can be reached from 0 without one.
 func avoiding(first, to []uint32, not uint32) []bool {
 	seen := make([]bool, len(first)-1)
 	todo := []uint32{0}
@@ -21,13 +21,13 @@ func avoiding(first, to []uint32, not uint32) []bool {
 	return seen
 }
 
-// Against the definition: u is above v exactly if v can't be reached without u.
-func TestDominatorsAreWhatNoPathAvoids(t *testing.T) {
+// TestDominators compares with the definition: u dominates v if v can't be reached without u.
+func TestDominators(t *testing.T) {
 	for seed := range uint64(3000) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		n := 1 + r.IntN(12)
 		out := make([][]uint32, n)
-		for v := 1; v < n; v++ { // so that each is reachable
+		for v := 1; v < n; v++ { // makes each reachable
 			from := r.IntN(v)
 			out[from] = append(out[from], uint32(v))
 		}
@@ -69,7 +69,7 @@ func isAbove(by []uint32, u, v int) bool {
 	return v == u
 }
 
-// A long chain, and as many ways back up, take no longer than others.
+// TestDominatorsOfALongChain: a long chain with as many edges back takes no longer.
 func TestDominatorsOfALongChain(t *testing.T) {
 	const n = 300_000
 	first, to := []uint32{0}, []uint32(nil)

@@ -9,7 +9,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// takes adds up what an image takes, but for the layers that are given.
+// takes returns the bytes of an image without the given layers.
 func takes(m fixtures.Manifest, without ...fixtures.Descriptor) int64 {
 	sum := m.Size
 	for _, d := range m.Blobs {
@@ -21,7 +21,7 @@ func takes(m fixtures.Manifest, without ...fixtures.Descriptor) int64 {
 	return sum
 }
 
-// What belongs to whom in the cases that people ask about, worked out by hand.
+// TestOwnOfTheUsualCases: own bytes in common cases, computed by hand.
 func TestOwnOfTheUsualCases(t *testing.T) {
 	b := fixtures.New(1)
 	base := b.Image("base", "v1", fixtures.Image{Layers: []int{5000}})
@@ -83,7 +83,7 @@ func TestOwnOfTheUsualCases(t *testing.T) {
 	}
 }
 
-// ownOf returns what the tags of a repository own.
+// ownOf returns the own bytes of a repository's tags.
 func ownOf(t *testing.T, b *fixtures.Builder, repository string) map[string]int64 {
 	t.Helper()
 	uses, pinned := usageOf(examine(t, b.Memory(), summed)).Tags(repository)
@@ -97,8 +97,8 @@ func ownOf(t *testing.T, b *fixtures.Builder, repository string) map[string]int6
 	return own
 }
 
-// Another tag's history keeps the bytes of a manifest while it is young, and no
-// longer.
+// TestAYoungHistoryOwnsTheManifestToo: another tag's history entry keeps a manifest only
+// while it is in grace.
 func TestAYoungHistoryOwnsTheManifestToo(t *testing.T) {
 	b := fixtures.New(1)
 	old := b.Image("a", "v1", fixtures.Image{})
@@ -113,8 +113,8 @@ func TestAYoungHistoryOwnsTheManifestToo(t *testing.T) {
 	}
 }
 
-// A tag that is about what only it leads to is removed with it.
-func TestATagAboutItsOwnChild(t *testing.T) {
+// TestATagOnItsOwnChild: a referrers tag whose subject only it leads to is removed with it.
+func TestATagOnItsOwnChild(t *testing.T) {
 	b := fixtures.New(1)
 	image := b.Image("a", "", fixtures.Image{})
 	index := b.Fallback(image, image)

@@ -45,16 +45,16 @@ func withoutTag(b *fixtures.Builder, store *oracle.Store, repository, gone strin
 	return without(b, directories...)
 }
 
-// circular reports whether a tag leads to what it is itself about. Where nothing else
-// leads there, nobody can say which of the two is the other's.
+// circular reports whether a tag leads to its own subject. If nothing else leads there, it is
+// undefined which one owns the other.
 func circular(s *oracle.Store, tags []TagUsage, name string) bool {
 	return slices.ContainsFunc(tags, func(tag TagUsage) bool {
 		return s.RemovedWith(name, "", tag.Digest)[oracle.Subject(tag.Name)]
 	})
 }
 
-// What a tag is said to own is what nothing needs any more in the same store once
-// the tag and what only it leads to are gone.
+// TestOracleOfWhatTagsOwn: the own bytes of a tag are what nothing needs in the same store
+// without the tag and what only it leads to.
 func TestOracleOfWhatTagsOwn(t *testing.T) {
 	free, owned, inTheWay := 0, 0, 0
 	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
@@ -94,8 +94,9 @@ func TestOracleOfWhatTagsOwn(t *testing.T) {
 	}
 }
 
-// What a pull of a tag brings is what its manifests say, each blob once.
-func TestOracleOfWhatAPullBrings(t *testing.T) {
+// TestOracleOfPullSizes: the size of a pull is that of all its manifests and blobs, each
+// once.
+func TestOracleOfPullSizes(t *testing.T) {
 	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/2; seed++ {
 		b, story := oracle.Chance(seed, fixtures.RandomSigned)
 		store := oracle.Read(b.Into, oracle.InGraceAfter)

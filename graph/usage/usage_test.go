@@ -18,7 +18,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// examine checks a store as of long after it was built.
+// examine checks a store long after it was built.
 func examine(t *testing.T, r backend.Reader, change func(*check.Options)) *check.Result {
 	t.Helper()
 	o := check.Options{Options: graph.Options{Grace: time.Hour, UploadsOlderThan: 168 * time.Hour, Now: oracle.Now}}
@@ -32,12 +32,12 @@ func examine(t *testing.T, r backend.Reader, change func(*check.Options)) *check
 	return result
 }
 
-// usageOf tells who uses how much of what was checked.
+// usageOf returns the usage of a check's result.
 func usageOf(r *check.Result) *Usage { return Of(r.Marks, r.Broken) }
 
 func summed(o *check.Options) { o.Usage = true }
 
-// idle returns the bytes of the blobs that nothing needs, young ones too.
+// idle returns the bytes of blobs that nothing needs, also those in grace.
 func idle(t *testing.T, b *fixtures.Builder, change func(*check.Options)) (bytes int64) {
 	t.Helper()
 	for f := range examine(t, b.Memory(), change).Findings {
@@ -48,7 +48,7 @@ func idle(t *testing.T, b *fixtures.Builder, change func(*check.Options)) (bytes
 	return bytes
 }
 
-// without returns the store without what lies below a directory.
+// without returns the store without some directories.
 func without(b *fixtures.Builder, directories ...string) *fixtures.Builder {
 	c := b.Clone(0)
 	for _, directory := range directories {
@@ -59,18 +59,17 @@ func without(b *fixtures.Builder, directories ...string) *fixtures.Builder {
 	return c
 }
 
-// elsewhere reports whether a store has what makes one repository's references hang
-// on another's: a layer link that holds a manifest, which is followed only if
-// somebody else names it as one, or a young link, which keeps the untagged
-// revisions of the digest in all repositories.
+// elsewhere reports whether the references of one repository depend on another's: a layer
+// link to a manifest, which is followed only if another repository refers to it as one, or a
+// link in grace, which keeps untagged revisions of the digest in all repositories.
 func elsewhere(story []string, untagged bool) bool {
 	return slices.ContainsFunc(story, func(s string) bool {
 		return strings.Contains(s, "/_layers/") && strings.Contains(s, " holds ") || untagged && strings.HasPrefix(s, "young ")
 	})
 }
 
-// What a repository is said to own is what nothing needs any more in the same
-// store without it, and all numbers add up to the store.
+// TestOracleOfWhatRepositoriesOwn: the own bytes of a repository are what nothing needs in
+// the same store without it, and all numbers add up to the store.
 func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores/8; seed++ {
 		b, story := oracle.Chance(seed, fixtures.Random)
@@ -105,8 +104,8 @@ func TestOracleOfWhatRepositoriesOwn(t *testing.T) {
 	}
 }
 
-// A check that isn't asked doesn't sum up.
-func TestUsageIsOnlyForThoseWhoAsk(t *testing.T) {
+// TestUsageOnRequest: a check without the option has no usage.
+func TestUsageOnRequest(t *testing.T) {
 	b := fixtures.Standard()
 	if r := examine(t, b.Memory(), nil); Of(r.Marks, r.Broken) != nil {
 		t.Error("summed up")

@@ -14,9 +14,9 @@ import (
 	"regfsck/walker/layout"
 )
 
-// There is a path to a blob exactly if the judgement keeps it, and each one is a
-// chain of references that begins at what it says.
-func TestOracleOfWhatKeepsABlob(t *testing.T) {
+// TestOracleOfPaths: there is a path to a blob exactly if it is kept, and each one is a valid
+// chain of references from its root.
+func TestOracleOfPaths(t *testing.T) {
 	held := map[Hold]int{}
 	for seed := *oracle.Seed; seed < *oracle.Seed+*oracle.Stores; seed++ {
 		b, story := oracle.Chance(seed, fixtures.Random)
@@ -51,7 +51,7 @@ func TestOracleOfWhatKeepsABlob(t *testing.T) {
 	}
 }
 
-// wrongPath says what is wrong with a path to a digest.
+// wrongPath returns what is wrong with a path to a digest.
 func wrongPath(s *oracle.Store, p Path, digest string) string {
 	repo := s.Repository(p.Repository)
 	top := p.Steps[0]
@@ -78,9 +78,9 @@ func wrongPath(s *oracle.Store, p Path, digest string) string {
 	return ""
 }
 
-// A young entry of a tag's history keeps what the tag meant, though its revision is
-// gone.
-func TestATagsHistoryKeepsABlobWhileItIsYoung(t *testing.T) {
+// TestATagsHistoryKeepsABlobInGrace: a history entry in grace keeps its target, even without
+// a revision.
+func TestATagsHistoryKeepsABlobInGrace(t *testing.T) {
 	for _, young := range []bool{true, false} {
 		b := fixtures.New(1)
 		was := b.Image("a", "v1", fixtures.Image{})
@@ -117,9 +117,9 @@ func TestMatchFindsAbbreviations(t *testing.T) {
 	}
 }
 
-// Forty storeys of two indexes each, which name both below: there are more ways
-// through than anybody could go, and here none of them leads to the referrer.
-func TestWhyIsNotLostInAMazeOfIndexes(t *testing.T) {
+// TestPathsThroughManyIndexes: with forty levels of two indexes, which each refer to both
+// below, there are too many paths to follow, and none leads to the referrer.
+func TestPathsThroughManyIndexes(t *testing.T) {
 	b := fixtures.New(1)
 	subject := b.Image("a", "", fixtures.Image{})
 	one, other := subject, b.Image("a", "", fixtures.Image{})
@@ -139,7 +139,7 @@ func TestWhyIsNotLostInAMazeOfIndexes(t *testing.T) {
 	if n != 1 {
 		t.Errorf("%d paths", n)
 	}
-	for p := range u.Paths(other.Digest.String(), "a") { // and one can leave early where there are many
+	for p := range u.Paths(other.Digest.String(), "a") { // an iteration over many can be stopped
 		t.Logf("%d steps", len(p.Steps))
 		break
 	}
