@@ -2,12 +2,8 @@ package report
 
 import (
 	"iter"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"regfsck/backend"
 	"regfsck/backend/words"
@@ -218,30 +214,6 @@ func amount(a graph.Amount) string {
 	return words.Plural(a.Blobs, "blob", "blobs") + " of " + words.Size(a.Bytes)
 }
 
-// tags writes the state of the tags.
-func (t *text) tags() {
-	n := &t.Result.Totals
-	switch {
-	case n.TagsBroken > 0:
-		t.Heading(view.Red, t.broken())
-	case n.Tags == 0:
-		t.Heading(view.Bold, t.none())
-	case n.TagsUnknown > 0:
-		t.Heading(view.Yellow, words.Number(n.TagsUnknown)+" of "+words.Plural(n.Tags, "tag", "tags")+" could not be judged")
-		if rest := n.Tags - n.TagsUnknown; rest > 0 {
-			t.Line(1, "The other ", words.Number(rest), " can be pulled.")
-		}
-	default:
-		t.Heading(view.Green, t.all())
-	}
-	t.brokenTags(t.Result.Broken)
-	if n.TagsUnknown > 0 && n.TagsBroken > 0 {
-		t.Heading(view.Yellow, words.Plural(n.TagsUnknown, "more tag", "more tags")+" could not be judged")
-		t.Prose(1, Unjudged)
-	}
-	t.brokenTags(t.Result.Unknown)
-}
-
 // since writes the changes since an earlier report.
 func (t *text) since() {
 	if t.Since == nil {
@@ -251,126 +223,6 @@ func (t *text) since() {
 	t.Heading(view.Bold, "SINCE "+words.Clean(c.Old.Finished))
 	c.changesTo(t)
 	t.Lead(0, c.sum(t.Printer)...)
-}
-
-// Unjudged is why the state of a tag is unknown.
-const Unjudged = "Something they need is unreadable, in an unknown format, or changed during the check."
-
-// none returns the sentence for a store without tags, or without readable ones.
-func (t *text) none() string {
-	if !t.Result.Complete {
-		return "No tag could be read"
-	}
-	return "There are no tags"
-}
-
-// all returns the sentence if nothing is wrong with the tags, or with those that could be
-// read.
-func (t *text) all() string {
-	which := ""
-	if !t.Result.Complete {
-		which = "that could be read "
-	}
-	switch n := t.Result.Totals.Tags; n {
-	case 1:
-		return "The one tag " + which + "can be pulled"
-	case 2:
-		return "Both tags " + which + "can be pulled"
-	default:
-		return "All " + words.Number(n) + " tags " + which + "can be pulled"
-	}
-}
-
-// brokenTags lists all of the tags, each on a line with its outlook and findings.
-func (t *text) brokenTags(tags iter.Seq[finding.BrokenTag]) {
-	ref, help := 10, 0
-	for b := range tags {
-		if n := utf8.RuneCountInString(words.Clean(b.Ref())); n <= maxName {
-			ref = max(ref, n)
-		}
-		help = max(help, utf8.RuneCountInString(t.helps(&b)))
-	}
-	first := true
-	for b := range tags {
-		if first {
-			t.Gap()
-			t.BareTable(1, view.Column{Name: "tag", Width: ref}, view.Column{Name: "what helps", Width: help, Gap: 2}, view.Column{Name: "because", Gap: 2, Width: 16, Drop: 1})
-			first = false
-		}
-		t.Row(t.Paint(view.Bold, words.Clean(b.Ref())), t.helps(&b), t.Paint(view.Dim, words.Clean(strings.Join(t.Because(&b), ", "))))
-	}
-}
-
-// Because returns the kinds of findings that block a tag, each once, with "accepted" if all
-// of them are.
-func (c *Check) Because(b *finding.BrokenTag) (kinds []string) {
-	for _, why := range b.Because {
-		if kind, _, _ := strings.Cut(why, " "); !slices.Contains(kinds, kind) {
-			kinds = append(kinds, kind)
-		}
-	}
-	if c.Accepted.Knows(b) {
-		kinds = append(kinds, "accepted")
-	}
-	return kinds
-}
-
-// helps describes the outlook of a broken tag.
-func (t *text) helps(b *finding.BrokenTag) string {
-	also := "decide: --also " + b.Ask.String()
-	switch b.Outlook {
-	case finding.Mended:
-		return "fix heals"
-	case finding.MendedByCopy:
-		return "fix heals from a copy"
-	case finding.NeedsDecision:
-		return also
-	case finding.NeedsRestore:
-		return "restore from the archive"
-	case finding.NeedsBytes:
-		switch {
-		case t.Result.Cache:
-			return "pull again"
-		case b.Ask != finding.None:
-			return also + ", push again"
-		case len(t.Result.Sources) == 0:
-			return "push again, or heal from a copy"
-		}
-		return "push again"
-	case finding.NeedsPush:
-		return "push again"
-	}
-	return ""
-}
-
-// brokenTag writes a tag with its reasons, on a terminal with the first ones.
-func (t *text) brokenTag(b finding.BrokenTag, colour view.Style) {
-	t.Line(1, t.Paint(view.Bold, words.Clean(b.Ref())))
-	most := len(b.Because)
-	if t.Limit > 0 {
-		most = min(most, 3)
-	}
-	t.reasons(b.Because[:most], colour)
-	if n := len(b.Because) - most; n > 0 {
-		t.Line(2, t.Paint(view.Dim, "… and "+words.Plural(n, "more reason", "more reasons")))
-	}
-}
-
-// reasons writes why a tag can't be pulled.
-func (t *text) reasons(because []string, colour view.Style) {
-	t.BareTable(2, view.Column{Name: "finding", Width: 21}, view.Column{Name: "path", Gap: 2})
-	for _, why := range because {
-		id, path, _ := strings.Cut(why, " ")
-		t.Row(t.Paint(colour, words.Clean(id)), Short(words.Clean(path)))
-	}
-}
-
-// A finding shows its whole path; in a reason a short form is enough.
-var longHex = regexp.MustCompile(`([0-9a-f]{12})[0-9a-f]{20,}`)
-
-// Short shortens digests in a path to twelve digits.
-func Short(path string) string {
-	return longHex.ReplaceAllString(strings.TrimPrefix(path, "docker/registry/v2/"), "$1…")
 }
 
 // verdict writes the verdict line. It is CLEAN only if everything could be read and all tags
@@ -429,19 +281,6 @@ func (t *text) summary() string {
 		parts = append(parts, words.Plural(n, "entry", "entries")+" of --accept expired")
 	}
 	return strings.Join(parts, ", ")
-}
-
-// broken returns the number of tags that can't be pulled, with the number of accepted ones.
-func (t *text) broken() string {
-	line := words.Number(t.Result.Totals.TagsBroken) + " of " + words.Plural(t.Result.Totals.Tags, "tag", "tags") + " can't be pulled"
-	switch n := t.Accepted.Tags(); {
-	case n == 0:
-		return line
-	case n == t.Result.Totals.TagsBroken:
-		return line + " (accepted)"
-	default:
-		return line + " (" + words.Number(n) + " of them accepted)"
-	}
 }
 
 // bySeverity returns the counts of findings that aren't accepted.
@@ -596,9 +435,6 @@ type proofsFields struct {
 	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while a blob isn't hashed
 }
 
-// Left returns the count of findings of a kind that aren't accepted.
-func (c *Check) Left(id finding.Kind) finding.Count { return c.Accepted.Left(id, c.Result.Counts[id]) }
-
 // findingOf returns a finding with its acceptance.
 func (c *Check) findingOf(f finding.Finding) findingFields {
 	is := findingOf(f)
@@ -606,87 +442,4 @@ func (c *Check) findingOf(f finding.Finding) findingFields {
 		is.Accepted = &acceptedFields{r.Reason, r.Until, r.File, r.Line}
 	}
 	return is
-}
-
-func (c *Check) brokenOf(b finding.BrokenTag) brokenFields {
-	is := brokenOf(b)
-	is.Accepted = c.Accepted.Knows(&b)
-	return is
-}
-
-// acceptanceFields are the results of --accept.
-type acceptanceFields struct {
-	Findings int           `json:"findings"` // accepted findings
-	Bytes    int64         `json:"bytes"`
-	Tags     int           `json:"tags_broken"` // of the totals: broken only by accepted findings
-	Entries  []entryFields `json:"entries"`
-}
-
-type entryFields struct {
-	accept.Entry
-	File     string `json:"file"`
-	Line     int    `json:"line"`
-	State    string `json:"state"`    // applies, expired, too-many-tags, not-looked-for, or unmatched
-	Named    int    `json:"named"`    // findings that it is about
-	Accepted int    `json:"accepted"` // findings that it accepts
-}
-
-func (c *Check) acceptance() *acceptanceFields {
-	if c.Accepted == nil {
-		return nil
-	}
-	sum := c.Accepted.Sum()
-	a := &acceptanceFields{sum.Count, sum.Bytes, c.Accepted.TagsBroken, []entryFields{}}
-	for r := range c.Accepted.Each() {
-		a.Entries = append(a.Entries, entryFields{r.Entry, r.File, r.Line, string(c.StateOf(r)), r.Named, r.Accepted})
-	}
-	return a
-}
-
-// RuleState is the result of a rule in a check.
-type RuleState string
-
-const (
-	ruleApplies   RuleState = "applies"
-	ruleExpired   RuleState = "expired"
-	ruleTooMany   RuleState = "too-many-tags"  // a finding blocks more tags than it allows
-	ruleUnsought  RuleState = "not-looked-for" // there is no such finding, but not all were looked for
-	ruleUnmatched RuleState = "unmatched"      // there is no such finding
-)
-
-// RuleStates are all states; those that need no attention are last.
-var RuleStates = []RuleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
-
-func (c *Check) StateOf(r *accept.Rule) RuleState {
-	looked := c.Looked.fields()
-	switch {
-	case r.Expired:
-		return ruleExpired
-	case r.TooMany > 0:
-		return ruleTooMany
-	case r.Named > 0:
-		return ruleApplies
-	case !c.Result.Complete || !looked.covers(nil, r.ID):
-		return ruleUnsought
-	}
-	return ruleUnmatched
-}
-
-// Fate describes, in a clause, a rule that doesn't simply apply.
-func (c *Check) Fate(r *accept.Rule) string {
-	switch c.StateOf(r) {
-	case ruleExpired:
-		names := "matches nothing"
-		if r.Named > 0 {
-			names = "names " + words.Plural(r.Named, "finding", "findings")
-		}
-		return "expired: its last day was " + r.Until + "; it " + names
-	case ruleTooMany:
-		return words.Plural(r.TooMany, "finding breaks", "findings break") + " more tags than it allows (" + words.Number(r.Tags) + "); tags: " + strconv.Itoa(r.MaxTags) + " would accept that"
-	case ruleUnmatched:
-		return "matches nothing; take it out"
-	case ruleUnsought:
-		return "matches nothing, but this check did not look for all such things"
-	}
-	return ""
 }

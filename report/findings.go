@@ -338,15 +338,6 @@ func (t *text) accepted() {
 	t.entries()
 }
 
-// Grounds returns a rule's reason, end, file and line.
-func Grounds(r *accept.Rule) string {
-	until := "no end"
-	if r.Until != "" {
-		until = "until " + r.Until
-	}
-	return words.Clean(strings.Join(strings.Fields(r.Reason), " ")) + " (" + until + "; " + words.Clean(r.Where()) + ")"
-}
-
 // entries writes the entries of --accept that don't simply apply.
 func (t *text) entries() {
 	n := 0
