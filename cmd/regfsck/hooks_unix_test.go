@@ -219,18 +219,13 @@ type hooked struct {
 
 func startHooked(t *testing.T, args ...string) *hooked {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
 	p := &hooked{t: t, pipe: r, errs: bufio.NewReader(r)}
-	p.cmd = exec.Command(self, "-test.run", "^TestTheProgram$")
-	p.cmd.Env = append(os.Environ(), programArgs+"="+strings.Join(args, "\n"))
+	p.cmd = exec.Command(programPath(t), args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = &p.out, w, &syscall.SysProcAttr{Setpgid: true}
 	err = p.cmd.Start()
 	w.Close()

@@ -28,7 +28,27 @@ import (
 	"regfsck/report/exitcode"
 )
 
-func TestMain(m *testing.M) { os.Exit(fixtures.Run(m)) }
+// TestMain runs the program if the binary of the tests was started by the program's name.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "regfsck" {
+		main()
+	}
+	os.Exit(fixtures.Run(m))
+}
+
+// programPath returns the path of a file named regfsck that is the program.
+func programPath(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "regfsck")
+	self, err := os.Executable()
+	if err == nil {
+		err = os.Symlink(self, path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // fake is a world with an empty store whose checks return a given result.
 type fake struct {
@@ -49,7 +69,7 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fake{t: t, env: map[string]string{"GOGC": "800"}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
+	f := &fake{t: t, env: map[string]string{}, store: filepath.Join(dir, "store"), dir: filepath.Join(dir, "files"), cache: filepath.Join(dir, "cache")}
 	for _, d := range []string{f.store + "/docker/registry/v2/blobs", f.store + "/docker/registry/v2/repositories", f.dir} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
@@ -62,7 +82,12 @@ func newFake(t testing.TB, findings ...finding.Finding) *fake {
 	}
 	f.world = world{
 		stdout: &f.out, stderr: &f.errs,
-		getenv: func(name string) string { return f.env[name] },
+		getenv: func(name string) string {
+			if name == "GOGC" { // not set, a run would limit the garbage of all tests after it
+				return "800"
+			}
+			return f.env[name]
+		},
 		environ: func() (all []string) {
 			for name, value := range f.env {
 				all = append(all, name+"="+value)

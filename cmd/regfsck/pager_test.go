@@ -76,16 +76,12 @@ func TestPager(t *testing.T) {
 		}
 	}
 	f := newWhole(t, b)
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(bin, "regfsck"), ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
 	if _, err := exec.LookPath("less"); err != nil {
 		t.Fatalf("%v: make tools installs it", err)
 	}
 	const ending, marked = "Exit code 4: ", "P:"
 	const waiting = `n=; trap 'n="$n once"; echo "GOT$n"' INT; echo READY; until [ "$n" = " once once" ]; do sleep 0.1; done; cat`
-	environ := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "REGFSCK_CONFIG=/dev/null"}
+	environ := []string{"PATH=" + filepath.Dir(programPath(t)) + ":" + os.Getenv("PATH"), "REGFSCK_CONFIG=/dev/null"}
 	mark := append(environ, "PAGER=sed s/^/"+marked+"/")
 	check := "exec regfsck check " + f.store
 	for _, c := range []struct {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -16,27 +15,11 @@ import (
 	"regfsck/fixtures/s3test"
 )
 
-// programArgs is the variable with the arguments, a line each, of the program in
-// TestTheProgram.
-const programArgs = "REGFSCK_TEST_ARGS"
-
-func TestTheProgram(t *testing.T) {
-	if args := os.Getenv(programArgs); args != "" {
-		os.Unsetenv(programArgs) // it would be read as a setting
-		syscall.Exit(run(context.Background(), strings.Split("regfsck\n"+args, "\n"), system()))
-	}
-}
-
 // start runs the program in its own process.
 func start(t *testing.T, args ...string) (cmd *exec.Cmd, said *bytes.Buffer) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
 	said = &bytes.Buffer{}
-	cmd = exec.Command(self, "-test.run", "^TestTheProgram$")
-	cmd.Env = append(os.Environ(), programArgs+"="+strings.Join(args, "\n"))
+	cmd = exec.Command(programPath(t), args...)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
