@@ -21,7 +21,7 @@ import (
 	"regfsck/report/view"
 )
 
-// acceptIn lets a check accept by these entries.
+// acceptIn sets the accepted findings of a check.
 func acceptIn(t *testing.T, c *report.Check, entries ...accept.Entry) *report.Check {
 	t.Helper()
 	var rules []accept.Rule
@@ -41,7 +41,7 @@ func acceptIn(t *testing.T, c *report.Check, entries ...accept.Entry) *report.Ch
 	return c
 }
 
-// randomCheck finds what chance gives, and breaks tags by some of it.
+// randomCheck returns a check with random findings, some of which break tags.
 func randomCheck(random *rand.Rand) (*report.Check, []accept.Entry) {
 	var findings []finding.Finding
 	var entries []accept.Entry
@@ -76,9 +76,9 @@ func randomCheck(random *rand.Rand) (*report.Check, []accept.Entry) {
 	return c, entries
 }
 
-// With something accepted the exit code is that of a check which didn't find it, failures
-// are where the code says damage, and nothing is both told apart and told among the rest.
-func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
+// TestAcceptedDoesNotCount: the exit code is that of a check without the accepted findings,
+// failures agree with it, and no finding is both accepted and reported among the others.
+func TestAcceptedDoesNotCount(t *testing.T) {
 	random, passed := rand.New(rand.NewPCG(3, 4)), 0
 	for round := range 300 {
 		c, entries := randomCheck(random)
@@ -146,8 +146,8 @@ func TestWhatIsAcceptedDoesNotCount(t *testing.T) {
 	}
 }
 
-// The schema takes what people may write, and refuses what a check refuses.
-func TestTheFormOfAcceptedFindings(t *testing.T) {
+// TestSchemaOfAcceptedFindings: the schema accepts and refuses what a check does.
+func TestSchemaOfAcceptedFindings(t *testing.T) {
 	schema, _ := report.SchemaOf("accept")
 	entry := func(change map[string]any) []byte {
 		e := map[string]any{"id": "blob-missing", "key": "k", "reason": "r"}

@@ -52,7 +52,7 @@ func TestTextIsAsRead(t *testing.T) {
 	same(t, "clean.txt", written(t, reports.Clean().View, view.Options{}))
 }
 
-func TestColourSaysNothingByItself(t *testing.T) {
+func TestColourRepeatsWords(t *testing.T) {
 	colored := written(t, reports.Damaged().View, view.Options{Color: true})
 	if !strings.Contains(colored, "\x1b[1;31mDAMAGED") {
 		t.Error("the verdict has no colour")
@@ -63,7 +63,7 @@ func TestColourSaysNothingByItself(t *testing.T) {
 	same(t, "damaged.txt", strings.ReplaceAll(colored, "\x1b[0m", ""))
 }
 
-func TestTextHoldsNothingOfAStrangerUnescaped(t *testing.T) {
+func TestForeignTextIsEscaped(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u2066\u200f\u200b\ufeff\xff\\z"
 	f := finding.Finding{Kind: finding.BlobMissing, Path: evil, Repository: evil, Tag: evil, Digest: evil, Detail: evil,
 		Affects: []string{evil}, AffectsCount: 2, Cure: finding.Cure(evil)}
@@ -147,7 +147,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestIncompleteIsNeverCalledClean(t *testing.T) {
+func TestIncompleteIsNotClean(t *testing.T) {
 	c := reports.Clean()
 	c.Result.Complete = false
 	c.Result.Totals.TagsUnknown = 1
@@ -157,7 +157,7 @@ func TestIncompleteIsNeverCalledClean(t *testing.T) {
 	}
 }
 
-func TestGarbageKeepsTheYoungApart(t *testing.T) {
+func TestGarbageInGrace(t *testing.T) {
 	c := reports.CheckOf([]finding.Finding{{Kind: finding.BlobOrphan, Bytes: 5, InGrace: true, Cure: finding.CureRemove}}, nil)
 	text := strings.Join(strings.Fields(written(t, c.View, view.Options{})), " ")
 	if !strings.Contains(text, "blob-orphan 0 0 B 1") || strings.Contains(text, "garbage object") {
@@ -165,7 +165,7 @@ func TestGarbageKeepsTheYoungApart(t *testing.T) {
 	}
 }
 
-func TestNextCommandCanBePasted(t *testing.T) {
+func TestSuggestedCommand(t *testing.T) {
 	c := reports.Many(20)
 	c.Repeat = []string{"/my store/it's", "--grace", "2h"}
 	if text := written(t, c.View, view.Options{Terminal: true}); !strings.Contains(text, `regfsck check '/my store/it'\''s' --grace 2h --report`) {
@@ -202,7 +202,8 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 	}
 }
 
-// A file manager's thousand files are one line, and a single one is told by itself.
+// TestManyForeignFilesAreCountedByName: a thousand files of a file manager are one line, and
+// a single one is listed.
 func TestManyForeignFilesAreCountedByName(t *testing.T) {
 	var all []finding.Finding
 	for i := range 1204 {
@@ -225,7 +226,7 @@ func TestManyForeignFilesAreCountedByName(t *testing.T) {
 	}
 }
 
-func TestExitLineTellsWhatFailOnDid(t *testing.T) {
+func TestExitLineWithFailOn(t *testing.T) {
 	c := reports.Damaged()
 	c.FailOn, c.Exit = finding.Fatal, exitcode.OfCheck(c.Result, finding.Fatal, nil)
 	if text := written(t, c.View, view.Options{}); !strings.Contains(text, "Exit code 8: ") || !strings.Contains(text, "damage was found, but does not count (--fail-on never)") {

@@ -13,7 +13,7 @@ import (
 	"regfsck/report/view"
 )
 
-func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
+func TestComparison(t *testing.T) {
 	c := reports.Compared()
 	d := c.Fields().(report.DiffFields)
 	added, gone := slices.Collect(d.Added), slices.Collect(d.Gone)
@@ -42,7 +42,7 @@ func TestAComparisonSaysWhatIsNewAndWhatIsGone(t *testing.T) {
 	}
 }
 
-// TestWhatAnInterruptedCheckDidNotHashIsNotGone: it may not have come to the blob.
+// TestWhatAnInterruptedCheckDidNotHashIsNotGone: it may not have hashed the blob.
 func TestWhatAnInterruptedCheckDidNotHashIsNotGone(t *testing.T) {
 	all := []finding.Finding{{Kind: finding.BlobCorrupt, Path: "blob", Cure: finding.CureNone}, {Kind: finding.BlobMissing, Path: "put back", Cure: finding.CureNone}}
 	tags := []finding.BrokenTag{{Repository: "a", Tag: "corrupt", Because: []string{"blob-corrupt blob"}}, {Repository: "a", Tag: "missing", Because: []string{"blob-missing put back"}}}
@@ -60,7 +60,7 @@ func TestWhatAnInterruptedCheckDidNotHashIsNotGone(t *testing.T) {
 	}
 }
 
-// What isn't a check's JSON is refused, and nothing is said about it.
+// TestOnlyChecksAreCompared: other files are refused without a comparison.
 func TestOnlyChecksAreCompared(t *testing.T) {
 	var plan bytes.Buffer
 	if err := report.WriteJSON(&plan, reports.PlanOf(nil)); err != nil {
@@ -73,8 +73,7 @@ func TestOnlyChecksAreCompared(t *testing.T) {
 	}
 }
 
-// A file is one whole report of a check: what follows it or is missing of it isn't
-// passed over, and a file without an end isn't read without an end.
+// TestAReportIsReadWhole: a file must be exactly one complete report, and reading is limited.
 func TestAReportIsReadWhole(t *testing.T) {
 	var b bytes.Buffer
 	if err := report.WriteJSON(&b, reports.Clean()); err != nil {
@@ -105,7 +104,8 @@ func TestAReportIsReadWhole(t *testing.T) {
 	}
 }
 
-// A kind that only another version knows is as severe as the report says.
+// TestAnUnknownKindIsAsSevereAsItsReportSays: the severity of a kind of another version is
+// the report's.
 func TestAnUnknownKindIsAsSevereAsItsReportSays(t *testing.T) {
 	for severity, want := range map[string]string{"fatal": "WORSE", "error": "WORSE", "warning": "DIFFERENT", "garbage": "DIFFERENT", "unheard-of": "DIFFERENT"} {
 		c := reports.Compared()

@@ -1,6 +1,6 @@
 package report
 
-// MaxPast and what follows are what the tests see besides the interface of the package.
+// Internals for the tests of package report_test.
 var MaxPast = &maxPast
 
 type (
@@ -9,5 +9,5 @@ type (
 	FindingFields = findingFields
 )
 
-// Changed is what has changed since the earlier report.
+// Changed returns the changes since the earlier report.
 func (c *Check) Changed() *changedFields { return c.changed() }

@@ -36,7 +36,7 @@ func TestJSONGivesTheSameBytesAgain(t *testing.T) {
 	}
 }
 
-// The design's document, whose every field must be there with its type.
+// The agreed document: every field must exist with its type.
 const agreed = `{"schema":"regfsck.check/1","tool":{"version":"…"},"target":"…","started":"…","finished":"…",
  "complete":true,"verdict":"clean|damaged",
  "totals":{"repositories":0,"tags":0,"tags_broken":0,"tags_unknown":0,"revisions":0,"layer_links":0,"blobs":0,"bytes":0,"referenced_blobs":0,"referenced_bytes":0,"reclaimable_bytes":0,"uploads":0},
@@ -58,7 +58,7 @@ func TestJSONHasEveryAgreedField(t *testing.T) {
 	covers(t, "", want, got)
 }
 
-// covers fails where got lacks something of want's shape.
+// covers fails if got lacks a part of want's structure.
 func covers(t *testing.T, at string, want, got any) {
 	switch w := want.(type) {
 	case map[string]any:

@@ -62,7 +62,7 @@ func TestSharesAddUp(t *testing.T) {
 	}
 }
 
-func TestStrangersAreCleanedInDiffsAndOutcomes(t *testing.T) {
+func TestForeignTextInDiffsAndOutcomes(t *testing.T) {
 	evil := "a\x1b[31m\r\n\x00\x7f\u0085\u202e\u200b\xff\\z"
 	step := plan.Step{Op: plan.Remove, Kind: plan.LayerLink, Repository: evil, Key: evil, Finding: finding.LayerLinkDangling, Reason: evil}
 	p := reports.PlanOf([]plan.Step{step}, finding.Finding{Kind: finding.TagDangling, Repository: evil, Path: evil, Detail: evil, Cure: finding.CureRemoveAsk})
@@ -117,7 +117,7 @@ func TestDocumentsAreJSON(t *testing.T) {
 	}
 }
 
-// aborting are steps that abort two multipart uploads, one at a blob's key.
+// aborting returns steps that abort two multipart uploads, one at a blob's key.
 func aborting() []plan.Step {
 	step := plan.Step{Op: plan.Abort, Kind: plan.Upload, Finding: finding.MultipartStale, Modified: 1}
 	blob, data := step, step
@@ -127,9 +127,8 @@ func aborting() []plan.Step {
 	return []plan.Step{blob, data}
 }
 
-// What is aborted is told apart from what goes, and is never among what could be
-// undone.
-func TestAbortsAreToldAsGoneForGood(t *testing.T) {
+// TestAbortsAreFinal: aborts are listed apart from removals, and never as undoable.
+func TestAbortsAreFinal(t *testing.T) {
 	for name, c := range map[string]struct {
 		steps  []plan.Step
 		state  string
@@ -185,8 +184,8 @@ func TestAbortsAreToldAsGoneForGood(t *testing.T) {
 	}
 }
 
-// A line about a multipart upload doesn't look as if a blob went.
-func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
+// TestAnAbortIsNotARemovedBlob: the line of an abort doesn't look like that of a blob.
+func TestAnAbortIsNotARemovedBlob(t *testing.T) {
 	text := written(t, reports.PlanOf(aborting()).View, view.Options{Verbose: true})
 	for _, want := range []string{"- blobs/sha256/4f/" + reports.HexA + "/data  multipart-stale\n", "- _uploads/u/data  multipart-stale\n", "upload id copy"} {
 		if !strings.Contains(text, want) {
@@ -198,8 +197,9 @@ func TestAnAbortIsNoBlobThatGoes(t *testing.T) {
 	}
 }
 
-// After a run that can be undone it is said what that doesn't bring back.
-func TestWhatAnUndoDoesNotBringBackIsSaid(t *testing.T) {
+// TestLimitsOfAnUndo: after a run that can be undone, the report says what an undo can't
+// restore.
+func TestLimitsOfAnUndo(t *testing.T) {
 	for done, said := range map[int]bool{0: false, 3: true} {
 		o := &apply.Outcome{Run: "r", Keep: true, Counts: map[finding.Kind]apply.Tally{finding.MultipartStale: {Done: done, Failed: 1}}}
 		text := written(t, (&report.Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})

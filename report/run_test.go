@@ -10,9 +10,9 @@ import (
 	"regfsck/report/view"
 )
 
-// A run that was stopped says that it may be run again; an undo that was stopped
-// names the command.
-func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
+// TestAStoppedRun: the report says that the run may be repeated; that of an undo has the
+// command.
+func TestAStoppedRun(t *testing.T) {
 	for command, want := range map[string]string{
 		"fix":  "The same command again does the rest.",
 		"undo": "To go on: regfsck undo /store 20260101-000000-0000",
@@ -28,9 +28,8 @@ func TestAStoppedRunSaysHowToGoOn(t *testing.T) {
 	}
 }
 
-// TestAnUndoThatIsNoneSaysSo: the line that matters most doesn't say that all is
-// as it was, and the runs are named.
-func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
+// TestIncompleteUndo: the verdict doesn't say that all is restored, and the runs are listed.
+func TestIncompleteUndo(t *testing.T) {
 	o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Done: 1}}, RemovedLater: []string{"later", "latest"}}
 	r := &report.Run{Command: "undo", Store: []string{"s"}, Outcome: o}
 	text := written(t, r.View, view.Options{})
@@ -42,9 +41,9 @@ func TestAnUndoThatIsNoneSaysSo(t *testing.T) {
 	}
 }
 
-// What failed may have changed something, and only where nothing failed is it said
-// that all which was left is as it was.
-func TestWhatFailedIsNotSaidToBeAsItWas(t *testing.T) {
+// TestFailedSteps: a failed step may have changed something; only without failures the rest
+// is called unchanged.
+func TestFailedSteps(t *testing.T) {
 	for failed, want := range map[bool]string{false: "Skipped steps changed nothing", true: "may have changed something"} {
 		o := &apply.Outcome{Run: "r", Counts: map[finding.Kind]apply.Tally{finding.BlobOrphan: {Skipped: 1}}, NotDone: []apply.NotDone{{Reason: "why"}, {Reason: "why not", Failed: failed}}}
 		text := written(t, (&report.Run{Command: "fix", Store: []string{"s"}, Outcome: o}).View, view.Options{})

@@ -11,9 +11,8 @@ import (
 	"regfsck/report/view"
 )
 
-// TestAReportOfAnEarlierVersionIsShown: what an earlier version didn't write down isn't
-// made up.
-func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
+// TestAReportOfAnEarlierVersion: what an earlier version didn't write is left out.
+func TestAReportOfAnEarlierVersion(t *testing.T) {
 	var doc map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(jsonOf(t, reports.Damaged())), &doc); err != nil {
 		t.Fatal(err)
@@ -43,8 +42,8 @@ func TestAReportOfAnEarlierVersionIsShown(t *testing.T) {
 	}
 }
 
-// TestAReportThatIsTooLargeIsNotRead: nothing is kept of a file that has no end.
-func TestAReportThatIsTooLargeIsNotRead(t *testing.T) {
+// TestAReportThatIsTooLarge: reading of a file is limited.
+func TestAReportThatIsTooLarge(t *testing.T) {
 	before := *report.MaxPast
 	defer func() { *report.MaxPast = before }()
 	text := jsonOf(t, reports.Damaged())

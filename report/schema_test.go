@@ -16,7 +16,7 @@ import (
 	"regfsck/report"
 )
 
-// documentsOf are documents of all forms, those with parts that others leave out too.
+// documentsOf returns documents of all types, also with optional members.
 func documentsOf() []interface{ Fields() any } {
 	var all []interface{ Fields() any }
 	for _, d := range reports.All() {
@@ -40,9 +40,9 @@ func documentsOf() []interface{ Fields() any } {
 		&report.Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }
 
-// What is written is what the schemas tell, no more and no less, and it is valid as
-// published, too.
-func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
+// TestDocumentsAndSchemas: documents have exactly the members of their schemas, and are
+// valid.
+func TestDocumentsAndSchemas(t *testing.T) {
 	seen := map[string]bool{}
 	for _, d := range documentsOf() {
 		var b bytes.Buffer
@@ -66,7 +66,7 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 		if err := json.Unmarshal(b.Bytes(), &doc); err != nil {
 			t.Fatal(err)
 		}
-		for member := range doc { // without any of them it is no such document any more, but for those that may be left out
+		for member := range doc { // each member is required unless it is optional
 			left := doc[member]
 			delete(doc, member)
 			if text, _ := json.Marshal(doc); schematest.Validate(schema, text) == nil && !optional(d, member) {
@@ -89,12 +89,12 @@ func TestDocumentsAreAsTheirSchemasSay(t *testing.T) {
 	}
 }
 
-// optional reports whether a document may do without a member.
+// optional reports whether a member may be missing.
 func optional(d interface{ Fields() any }, member string) bool {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(d.Fields())) {
 		if name, options, _ := strings.Cut(f.Tag.Get("json"), ","); name == member {
 			return strings.Contains(options, "omit")
 		}
 	}
-	return true // it stands there under a name of its own
+	return true // its name isn't constant
 }

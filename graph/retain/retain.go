@@ -57,7 +57,7 @@ type Options struct {
 type Verdict struct {
 	Keep  bool
 	Rules []string // all rules that keep it: "keep-last 3 (2nd)", "newest"
-	Why   string   // it is removed: the reason. It stays for want of a rule about it: that
+	Why   string   // why it is removed, or why it is kept without a rule
 
 	// Signature reports whether the tag is a referrers tag: it is kept exactly as long as
 	// Subject, a manifest of the same repository. Keep is true then.

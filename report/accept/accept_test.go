@@ -34,7 +34,7 @@ func rulesOf(t *testing.T, entries ...Entry) *Set {
 	return s
 }
 
-func TestWhatAnEntryMustSay(t *testing.T) {
+func TestInvalidEntries(t *testing.T) {
 	good := Entry{ID: "foreign-file", Key: "k", Reason: "r"}
 	for _, c := range []struct {
 		change func(*Entry)
@@ -73,7 +73,7 @@ func TestWhatAnEntryMustSay(t *testing.T) {
 	}
 }
 
-// An entry holds until its last day is over in UTC, whatever the clock's zone.
+// TestAnEntryEndsWithItsDay: an entry is valid until the end of its last day in UTC.
 func TestAnEntryEndsWithItsDay(t *testing.T) {
 	east, west := time.FixedZone("", 14*3600), time.FixedZone("", -12*3600)
 	for at, want := range map[time.Time]bool{
@@ -127,12 +127,12 @@ func TestGlobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if many.Match(strings.Repeat("aaaaaaaaaaaaaaaaaaaa/", 2000) + "c") { // it would take for ever, if each ** were tried with each
+	if many.Match(strings.Repeat("aaaaaaaaaaaaaaaaaaaa/", 2000) + "c") { // trying all combinations of ** would take too long
 		t.Error("it matched")
 	}
 }
 
-// A pattern matches what its translation into a regular expression matches.
+// TestGlobsAreRegularExpressions: a pattern matches what its regular expression matches.
 func TestGlobsAreRegularExpressions(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(from []string, n int) string {
@@ -159,7 +159,7 @@ func TestGlobsAreRegularExpressions(t *testing.T) {
 	}
 }
 
-// What is accepted, counted and left, of findings of all sorts.
+// TestTally: accepted findings, counts and the rest, for findings of all kinds.
 func TestTally(t *testing.T) {
 	missing := func(path string, tags int) finding.Finding {
 		return finding.Finding{Kind: finding.BlobMissing, Path: path, AffectsCount: tags}
@@ -181,7 +181,7 @@ func TestTally(t *testing.T) {
 		Entry{ID: "blob-missing", Key: "known", Tags: 1},
 		Entry{ID: "blob-missing", Key: "worse", Tags: 1},
 		Entry{ID: "blob-missing", Glob: "i*"},
-		Entry{ID: "foreign-file", Glob: "d/*", Until: "2026-02-28"}, // over
+		Entry{ID: "foreign-file", Glob: "d/*", Until: "2026-02-28"}, // expired
 		Entry{ID: "foreign-file", Key: "d/x"},
 		Entry{ID: "foreign-file", Glob: "d/**"},
 		Entry{ID: "foreign-file", Key: "e/\ufffd"},
@@ -210,7 +210,8 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// A tag with more reasons than are told is known only where all is.
+// TestATagOfManyReasons: a tag with more reasons than listed is accepted only if all reasons
+// are.
 func TestATagOfManyReasons(t *testing.T) {
 	var findings []finding.Finding
 	tag := finding.BrokenTag{Tag: "a"}

@@ -27,9 +27,9 @@ func counts(yield func(string, int) bool) { _ = yield("b", 2) && yield("a", 1) }
 
 func more(yield func(string, part) bool) { yield("bucket", part{"x", 0}) }
 
-// TestWhatIsReadIsWhatWasWritten writes documents, reads them back and writes them again,
-// and runs through what was read twice, and not to its end.
-func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
+// TestWriteAndRead writes documents, reads them and writes them again, and iterates over what
+// was read twice, and partly.
+func TestWriteAndRead(t *testing.T) {
 	for _, w := range []sample{
 		{},
 		{Name: "\x1b\u2028<&>", Of: &part{"k", 1}, Counts: counts, Parts: slices.Values([]part{{"a", 0}, {"b", 2}}), More: more},
@@ -63,7 +63,7 @@ func TestWhatIsReadIsWhatWasWritten(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoDocumentIsAnError(t *testing.T) {
+func TestInvalidDocuments(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`: "[ stands where { is expected", `{"name":1}`: `its member "name"`, `{"counts":{"a":"b"}}`: `its member "counts": "a"`, `{"parts":{}}`: `its member "parts"`,
 		`{"name":"","counts":{}}`: `it has no "parts"`, `{"name":"","counts":{},"parts":[]}{}`: "something follows", `{"bucket":1}`: `"bucket"`, `x`: "invalid character",

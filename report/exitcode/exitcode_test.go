@@ -74,7 +74,7 @@ func TestExitNames(t *testing.T) {
 	}
 }
 
-// TestExitOfRuns: what was cured is damage no more, and nothing else is.
+// TestExitOfRuns: only what was cured is no damage any more.
 func TestExitOfRuns(t *testing.T) {
 	link := finding.Finding{Kind: finding.LinkInvalid, Path: "l", Cure: finding.CureRebuild, AffectsCount: 1}
 	tag := finding.Finding{Kind: finding.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: finding.CureRemoveAsk, AffectsCount: 1}
@@ -126,7 +126,7 @@ func TestExitOfRuns(t *testing.T) {
 	}
 }
 
-// resultOf is the result of a check that found these.
+// resultOf returns the result of a check with these findings.
 func resultOf(all ...finding.Finding) *check.Result {
 	r := &check.Result{Complete: true, Findings: slices.Values(all)}
 	for _, f := range all {

@@ -17,8 +17,8 @@ import (
 	"regfsck/report/view"
 )
 
-// Markdown is a format as anybody may add one: it renders every answer over nothing but
-// its view, and says all that the text says.
+// TestAFormatIsOneRenderer: a format can be written over the view alone, and contains all of
+// the text.
 func TestAFormatIsOneRenderer(t *testing.T) {
 	if kinds := len(reports.All()); kinds != 10 {
 		t.Fatalf("%d kinds of answers", kinds)
@@ -52,9 +52,9 @@ func TestAFormatIsOneRenderer(t *testing.T) {
 	}
 }
 
-// Each document can be written in the forms that it has, and in no other; a document of
-// which nothing but the type is known says which these are.
-func TestFormsOfDocuments(t *testing.T) {
+// TestFormatsOfDocuments: each type of document has its formats and no others, also for an
+// empty document.
+func TestFormatsOfDocuments(t *testing.T) {
 	for kind, answer := range reports.All() {
 		var have []string
 		for _, f := range All() {
@@ -95,7 +95,7 @@ func TestFormsOfDocuments(t *testing.T) {
 	}
 }
 
-// A view can be run through twice, and left early.
+// TestViewsAreSequences: a view can be iterated twice, and partly.
 func TestViewsAreSequences(t *testing.T) {
 	for kind, answer := range reports.All() {
 		v := answer.View(view.Options{})
@@ -113,7 +113,7 @@ func TestViewsAreSequences(t *testing.T) {
 	}
 }
 
-func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
+func TestForeignTextInAnswers(t *testing.T) {
 	for kind, answer := range reports.Hostile() {
 		for form, write := range map[string]func(io.Writer) error{
 			"text":     func(w io.Writer) error { return answer.View(view.Options{}).WriteText(w, view.Options{}) },
@@ -123,7 +123,7 @@ func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 			"dot":      Renderer("dot", answer),
 		} {
 			var b bytes.Buffer
-			if write == nil { // only some are drawings
+			if write == nil { // only some have drawings
 				continue
 			}
 			if err := write(&b); err != nil {
@@ -142,7 +142,7 @@ func TestAnswersHoldNothingOfAStrangerUnescaped(t *testing.T) {
 	}
 }
 
-// Each answer is one document, and one table where it is a table.
+// TestAnswersAreWellFormed: each answer is one document, and one table if it has one.
 func TestAnswersAreWellFormed(t *testing.T) {
 	for kind, answer := range reports.Hostile() {
 		var b bytes.Buffer
@@ -161,8 +161,8 @@ func TestAnswersAreWellFormed(t *testing.T) {
 	}
 }
 
-// A text from a store that a spreadsheet would compute is kept a text; a number stays
-// one.
+// TestCellsAreNoFormulas: foreign text that a spreadsheet would compute remains text; numbers
+// remain numbers.
 func TestCellsAreNoFormulas(t *testing.T) {
 	evil := `=HYPERLINK("http://example.com","x")`
 	list := &report.TagList{Repository: usage.RepositoryUsage{Name: "app"}, Rows: []report.TagRow{{}}}

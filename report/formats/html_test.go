@@ -28,7 +28,7 @@ func htmlOf(t *testing.T, d report.Document) string {
 	return b.String()
 }
 
-// rowsIn are the data of the tables of a page, by table.
+// rowsIn returns the data of a page's tables.
 func rowsIn(t *testing.T, page string) map[string][][]string {
 	t.Helper()
 	all := map[string][][]string{}
@@ -50,8 +50,7 @@ func rowsIn(t *testing.T, page string) map[string][][]string {
 	return all
 }
 
-// A page may load nothing and run nothing but what stands in it, and nothing in it
-// could want to.
+// TestPagesAreSealed: a page loads nothing and runs only its own script.
 func TestPagesAreSealed(t *testing.T) {
 	policy := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '(sha256-[^']+)'; script-src '(sha256-[^']+)'; base-uri 'none'; form-action 'none'">`)
 	outside := regexp.MustCompile(`(?i)(src|href|action|data|xlink:href)\s*=\s*"?[^#"\s]|url\(|@import|\son[a-z]+\s*=|<(iframe|object|embed|link|img|base)\b|\sstyle\s*=`)
@@ -77,7 +76,7 @@ func TestPagesAreSealed(t *testing.T) {
 
 const attack = `</script></style><script>alert(1)</script><img src=x onerror=alert(2)>"'` + "`{{.}}\u2028"
 
-// What comes from a store is text wherever it stands.
+// TestPagesEscapeNames: foreign text is never markup.
 func TestPagesEscapeNames(t *testing.T) {
 	evil := finding.Finding{Kind: finding.BlobMissing, Path: attack, Repository: attack, Tag: attack, Digest: attack, Detail: attack, Cure: finding.CureRemoveAsk, Affects: []string{attack}, AffectsCount: 1}
 	c := reports.CheckOf([]finding.Finding{evil}, []finding.BrokenTag{{Repository: attack, Tag: attack, Because: []string{"blob-missing " + attack}}})
@@ -100,8 +99,8 @@ func TestPagesEscapeNames(t *testing.T) {
 	}
 }
 
-// A page has all that was found, without its script the first of it.
-func TestPagesHoldWhatWasFound(t *testing.T) {
+// TestPagesHoldAllFindings: a page has all findings, and without its script the first ones.
+func TestPagesHoldAllFindings(t *testing.T) {
 	page := htmlOf(t, reports.Damaged())
 	for _, want := range []string{
 		"<title>regfsck check /var/lib/registry</title>", `<b>DAMAGED and INCOMPLETE</b> 1,206 of 1,404 tags can&#39;t be pulled`,
@@ -142,14 +141,15 @@ func TestPagesShowAPlanAsADiff(t *testing.T) {
 	}
 }
 
-// A comparison is a table of what is new and what is gone.
+// TestAComparisonIsATable: its rows are new and gone findings.
 func TestAComparisonIsATable(t *testing.T) {
 	if rows := rowsIn(t, htmlOf(t, reports.Compared()))["changes"]; len(rows) != 2 || rows[0][0] != "new" || rows[1][0] != "gone" {
 		t.Errorf("the page has %q", rows)
 	}
 }
 
-// The areas of tiles are as their bytes, they fill the map, and none covers another.
+// TestTilesFillTheMap: tiles have areas proportional to bytes, fill the map, and don't
+// overlap.
 func TestTilesFillTheMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for n := range 90 {

@@ -26,8 +26,8 @@ func junitOf(t *testing.T, d report.Document) (all junitSuites) {
 	return all
 }
 
-// Something fails exactly where the exit code says damage, and is an error exactly
-// where it says incomplete, whatever --fail-on is.
+// TestJUnitFailsAsTheExitCodeDoes: failures and errors agree with damage and incomplete in
+// the exit code, with any --fail-on.
 func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	young := reports.CheckOf([]finding.Finding{{Kind: finding.BlobOrphan, Path: "p", InGrace: true}}, nil)
 	unknown := reports.Clean()
@@ -64,7 +64,7 @@ func TestJUnitFailsAsTheExitCodeDoes(t *testing.T) {
 	}
 }
 
-// Every kind of finding is a test, and each failure names what it is about.
+// TestJUnitNamesEverything: every kind of finding is a test, and each failure has its object.
 func TestJUnitNamesEverything(t *testing.T) {
 	var names []string
 	for _, s := range junitOf(t, reports.Damaged()).Suites {

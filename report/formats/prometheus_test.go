@@ -15,8 +15,8 @@ import (
 	"regfsck/report/exitcode"
 )
 
-// promOf is a document's metrics, by name and labels, which Prometheus's own linter has
-// nothing to say against.
+// promOf returns a document's metrics by name and labels, without complaints of Prometheus's
+// linter.
 func promOf(t *testing.T, d report.Document) map[string]string {
 	t.Helper()
 	var b bytes.Buffer

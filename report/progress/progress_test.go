@@ -15,7 +15,7 @@ import (
 	"regfsck/graph"
 )
 
-// seen is a writer that tells when something has come.
+// seen is a writer that signals writes.
 type seen struct {
 	mu    sync.Mutex
 	buf   bytes.Buffer
@@ -62,8 +62,7 @@ func TestProgressWritesLinesOffATerminal(t *testing.T) {
 	}
 }
 
-// TestTheFirstLineIsSoon: who waits sees that something is done, long before the usual time
-// between two lines is over.
+// TestTheFirstLineIsSoon: the first progress comes before the usual interval.
 func TestTheFirstLineIsSoon(t *testing.T) {
 	out := newSeen()
 	p := New(out, false, 0, time.Hour)
@@ -108,10 +107,10 @@ func TestProgressLeavesNoBarOnATerminal(t *testing.T) {
 	}
 }
 
-// TestPhasesAreCountedAndStay: each has its number where it was expected, also when it
-// begins anew with things of another kind; a line stays of those that took long enough, and
-// nothing does off a terminal or where nothing is shown by itself.
-func TestPhasesAreCountedAndStay(t *testing.T) {
+// TestPhasesAreNumbered: each expected phase has its number, also when it restarts with
+// another unit; long phases leave a line on a terminal, and none elsewhere or with progress
+// on request.
+func TestPhasesAreNumbered(t *testing.T) {
 	for _, c := range []struct {
 		terminal    bool
 		every, stay time.Duration
@@ -132,7 +131,7 @@ func TestPhasesAreCountedAndStay(t *testing.T) {
 		p.Phase("links")
 		p.Ended(graph.Phase{Name: "links", Count: 7, Unit: "links", Duration: 3 * time.Second})
 		p.Ended(graph.Phase{Name: "other", Count: 1, Unit: "tags", Duration: 2 * time.Millisecond})
-		p.Phase("judge") // comes to nothing
+		p.Phase("judge") // without any count
 		p.Close()
 		if out.String() != c.want {
 			t.Errorf("%+v:\n%s", c, out.String())
@@ -140,7 +139,8 @@ func TestPhasesAreCountedAndStay(t *testing.T) {
 	}
 }
 
-// The last line is as wide as the terminal, and the bar in it as full as the phase has come.
+// TestTheLastLineIsWhole: the last line has the terminal's width, and the bar shows the
+// share.
 func TestTheLastLineIsWhole(t *testing.T) {
 	for _, c := range []struct {
 		width       int
@@ -206,7 +206,7 @@ func TestProgressOfNothingIsSilent(t *testing.T) {
 	}
 }
 
-func TestProgressSaysALineAboveTheBar(t *testing.T) {
+func TestLinesAboveTheBar(t *testing.T) {
 	for _, terminal := range []bool{false, true} {
 		out := newSeen()
 		p := New(out, terminal, 80, time.Millisecond)
@@ -224,8 +224,8 @@ func TestProgressSaysALineAboveTheBar(t *testing.T) {
 	}
 }
 
-// TestPaceIsSaidOnceItIsKnown: in words, with what is left.
-func TestPaceIsSaidOnceItIsKnown(t *testing.T) {
+// TestPace: the rate is shown in words, with the rest.
+func TestPace(t *testing.T) {
 	for _, c := range []struct {
 		done, total int64
 		unit        string
@@ -246,8 +246,8 @@ func TestPaceIsSaidOnceItIsKnown(t *testing.T) {
 	}
 }
 
-// TestProgressAnswers: also where nothing is shown by itself, and never before there is
-// something to say.
+// TestProgressAnswers: progress is printed on request in any mode, and never before there is
+// some.
 func TestProgressAnswers(t *testing.T) {
 	out := newSeen()
 	p := New(out, true, 80, 0)
@@ -267,8 +267,8 @@ func TestProgressAnswers(t *testing.T) {
 	}
 }
 
-// Off a terminal lines are rarer the longer a phase takes, and each tenth has one. The
-// numbers are looked at here, not by the clock.
+// TestLinesOfProgressGrowRarer: without a terminal, lines are rarer the longer a phase takes,
+// and each tenth has one. The test controls the intervals.
 func TestLinesOfProgressGrowRarer(t *testing.T) {
 	var out bytes.Buffer
 	p := New(&out, false, 0, 0)

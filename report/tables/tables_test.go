@@ -47,7 +47,7 @@ func TestTablesOfTheStandardStore(t *testing.T) {
 	}
 	found := checked(t, fixtures.Standard())
 	all, err := d.Write(t.Context(), found)
-	d.Discard() // which leaves what is whole
+	d.Discard() // completed tables remain
 	if err != nil || len(all) != 8 {
 		t.Fatalf("%+v, %v", all, err)
 	}
@@ -83,8 +83,8 @@ func TestTablesOfTheStandardStore(t *testing.T) {
 	}
 }
 
-// TestDirectories holds what Create takes, and that nothing stays of an export that came
-// to no end.
+// TestDirectories: which directories Create accepts, and that an incomplete export leaves
+// nothing.
 func TestDirectories(t *testing.T) {
 	dir := t.TempDir()
 	if d, err := Create(dir); err != nil {

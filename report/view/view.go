@@ -52,7 +52,7 @@ type BlockKind uint8
 
 // The kinds of blocks.
 const (
-	LineBlock     BlockKind = iota // a line. On a terminal that is too narrow what two spaces set apart goes onto lines of its own; a name, a path or a command stays whole, so that it can be copied
+	LineBlock     BlockKind = iota // a line. If it is too wide, its parts, which two spaces separate, get lines of their own; names, paths and commands are never wrapped, so that they can be copied
 	ProseBlock                     // sentences, which may be wrapped
 	TitleBlock                     // the command and the store
 	HeadingBlock                   // begins a section

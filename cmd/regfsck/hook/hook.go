@@ -57,7 +57,7 @@ func Start(command string, environ []string, out io.Writer) (*Hook, error) {
 		for buf := make([]byte, 32<<10); ; {
 			n, err := r.Read(buf)
 			h.end.add(buf[:n])
-			_, _ = out.Write(buf[:n]) // the command goes on if the terminal is closed
+			_, _ = out.Write(buf[:n]) // a closed terminal doesn't end the command
 			if err != nil {
 				return
 			}
