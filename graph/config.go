@@ -122,10 +122,10 @@ func (c *Scan) ObjectsOf(ctx context.Context, digest string) ([]Object, error) {
 
 // refsTo returns the links of a repository whose path contains id, and the tags with this
 // target.
-func refsTo(g *Graph, repository, id uint32) (spots []Ref) {
+func refsTo(g *Graph, repository, id uint32) (refs []Ref) {
 	r := &g.Repos[repository]
 	add := func(kind layout.Kind, tag uint32) {
-		spots = append(spots, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})
+		refs = append(refs, Ref{repository, Link{Kind: kind, Tag: tag, ID: id}})
 	}
 	if r.HasLayer(id) {
 		add(layout.LayerLink, 0)
@@ -143,5 +143,5 @@ func refsTo(g *Graph, repository, id uint32) (spots []Ref) {
 			add(layout.TagHistory, h.Tag)
 		}
 	}
-	return spots
+	return refs
 }

@@ -66,7 +66,7 @@ func (j lostFinder) findLost(ctx context.Context, c *graph.Scan) (lost *lostImag
 	}
 	lost.found = j.tops(slices.DeleteFunc(ids, func(id uint32) bool { return !j.intact(id, map[uint32]bool{}) }))
 	if j.Also[finding.ManifestLost] {
-		j.witnesses(lost)
+		j.findEvidence(lost)
 	}
 	return lost, false, nil
 }
@@ -169,8 +169,8 @@ func (j lostFinder) tops(ids []uint32) []uint32 {
 	return ids
 }
 
-// witnesses determines which repositories get a tag for the lost images.
-func (j lostFinder) witnesses(lost *lostImages) {
+// findEvidence determines which repositories get a tag for the lost images.
+func (j lostFinder) findEvidence(lost *lostImages) {
 	lost.revived, lost.denied = map[uint32][]revival{}, map[uint32][]problem{}
 	lost.since = j.emptied()
 	may := j.mayHave(lost)
@@ -461,7 +461,7 @@ func LostImageOf(ctx context.Context, c *graph.Scan, asked gc.Policy, digest str
 		return nil, nil
 	}
 	lost := &lostImages{found: []uint32{id}}
-	lostFinder{j}.witnesses(lost)
+	lostFinder{j}.findEvidence(lost)
 	image := &LostImage{Tag: tagOfLost(j.NameOf(id))}
 	for i := range j.Repos {
 		for range lost.revived[uint32(i)] {

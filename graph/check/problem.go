@@ -91,8 +91,8 @@ func (j *checker) global(p problem) {
 }
 
 func (j *checker) report(p problem) {
-	hurts := p.id.Harms()
-	j.blocking = j.blocking || hurts
+	blocks := p.id.Harms()
+	j.blocking = j.blocking || blocks
 	if j.suppress(&p) {
 		return
 	}
@@ -108,7 +108,7 @@ func (j *checker) report(p problem) {
 	} else if known := &j.problems[at]; p.id == finding.LayerLinkMissing && p.cure == finding.CureRebuild && known.cure == finding.CureNone {
 		*known = p // another manifest proves what the first one only claims
 	}
-	if hurts && p.obj != graph.None && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
+	if blocks && p.obj != graph.None && p.kind != layout.TagCurrent && p.kind != layout.TagHistory && !slices.Contains(j.bad[p.obj], at) {
 		j.bad[p.obj] = append(j.bad[p.obj], at)
 	}
 }

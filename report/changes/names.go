@@ -31,7 +31,7 @@ const noRepository = "(blobs)"
 type holder struct {
 	repository, tag string
 	whole           bool // the repository is removed from the catalog
-	odd             bool // a tag that could not be pulled
+	broken          bool // a tag that could not be pulled
 	tags, manifests int
 	uploads         int
 	links           int64 // bytes of all but blobs
@@ -57,7 +57,7 @@ func (h *holder) what() string {
 	switch {
 	case h.whole:
 		parts, holds = append(parts, "repository"), ""
-	case h.tag != "" && h.odd:
+	case h.tag != "" && h.broken:
 		return "broken tag"
 	case h.twin != "":
 		return "another tag of " + words.Clean(h.twin)
@@ -133,7 +133,7 @@ func (p *Of) holders() *holders {
 				tag = ""
 			}
 			o := h.of(s.Repository, tag)
-			o.odd, o.why = s.Finding.Severity() != finding.Asked, s.Reason
+			o.broken, o.why = s.Finding.Severity() != finding.Asked, s.Reason
 			h.add(o, s)
 		case s.Kind == plan.RevisionLink:
 			h.loose = append(h.loose, s)
