@@ -21,37 +21,37 @@ import (
 // Options say how a store is read and judged.
 type Options struct {
 	Workers          int           // files read at once; 0 for the default
-	Grace            time.Duration // garbage younger than this is counted apart
-	UploadsOlderThan time.Duration // uploads that nobody wrote to for so long are stale
+	Grace            time.Duration // younger garbage is counted as in grace
+	UploadsOlderThan time.Duration // uploads without a write for so long are stale
 	Now              time.Time
-	Thorough         bool                  // look beside blobs and links
+	Thorough         bool                  // list the files beside blobs and links
 	Cache            bool                  // a pull-through cache: layers may be absent
 	Database         string                // evidence that the registry keeps its links in a database, besides a mark in the store; "" for none
 	UnlessMarked     bool                  // Database counts only if no mark in the store means that its links are files
-	OwnSince         time.Time             // directories emptied since were emptied by regfsck itself, whose run was interrupted; zero for none
-	Removed          func(key string) bool // keys that were removed not long ago, which the listing may name all the same; nil for none
+	OwnSince         time.Time             // directories emptied since then were emptied by an interrupted run of regfsck; zero for none
+	Removed          func(key string) bool // keys that were removed recently and that the listing may still have; nil for none
 	Verify           Verify
 	Ledger           *ledger.Ledger  // which blobs were hashed before; nil for none
-	Prove            bool            // with a Ledger: the answer isn't whole while a blob is unproven
+	Prove            bool            // with a Ledger: the result is incomplete while a blob is unproven
 	Fingerprint      bool            // the links will be listed again: see Scan.Unchanged
 	Known            *cache.Cache    // manifests that were read before; nil for none
 	Progress         Progress        // nil for none
-	From             []source.Source // what may have the blobs that the store lacks, in the order in which they are asked
-	Past             source.Source   // what the store and its runs keep of what was removed or written over, which is asked before; nil for nothing
-	Copied           *Copied         // the links of sources by which lost tags can come back; nil for none
-	Lost             int             // how many orphans are read at most to count the whole images among them; 0 counts none
+	From             []source.Source // possible sources of missing blobs, in the order in which they are asked
+	Past             source.Source   // quarantined and noncurrent blobs of the store itself, asked before From; nil for none
+	Copied           *Copied         // links of sources, by which lost tags can be restored; nil for none
+	Lost             int             // the most orphans that are read to count the complete images among them; 0 counts none
 
-	// AllAffects has each finding name every tag that it keeps from being pulled, in place
-	// of the first finding.MaxAffects.
+	// AllAffects: each finding lists every tag that it blocks, not the first
+	// finding.MaxAffects only.
 	AllAffects bool
 
-	// Partial has the check go on where ctx ends while blobs are hashed, with those that
-	// were hashed by then: see Scan.Stopped.
+	// Partial: if ctx ends while blobs are hashed, the check continues with those that were
+	// hashed: see Scan.Stopped.
 	Partial bool
 
-	// Wait waits for what is being changed, so that it can be judged. It is called once
-	// at most; an error of it ends the check. nil judges at once, and says of what is
-	// in motion that nobody knows.
+	// Wait waits for concurrent changes to end, so that their links can be judged. It is
+	// called at most once; its error ends the check. With nil the links are judged at once,
+	// as unknown.
 	Wait func(context.Context, ConcurrentChange) error
 }
 
@@ -73,11 +73,11 @@ type Scan struct {
 	*manifestReader
 	*sourceReader
 	*hashing
-	waited     bool        // for what was being changed
+	waited     bool        // for concurrent changes
 	links      fingerprint // of the listing of links
 	InDatabase string      // evidence that the registry keeps its links in a database; "" for none
 
-	AboveUnlisted      error // why nobody knows what is above the store's own directories
+	AboveUnlisted      error // why the directories above the store's own could not be listed
 	MultipartsUnlisted error // why multipart uploads could not be listed
 	RulesUnread        error // why the store's own rules are unknown
 
@@ -88,8 +88,8 @@ type Scan struct {
 	pending *pending // concurrent changes that the last recheck found; nil if none are awaited
 }
 
-// Read reads a store: all blobs, then all links, then the manifests they name.
-// The scan is returned with an error too, for its phases.
+// Read reads a store: all blobs, then all links, then the manifests that they refer to. With
+// an error the scan is returned too, for its phases.
 func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := newScan(r, o)
 	c.links.seed = maphash.MakeSeed()
@@ -107,8 +107,8 @@ func Read(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	})
 }
 
-// ListBlobs lists a store's blobs, and reads nothing else of it. The scan is returned with
-// an error too, for its phases.
+// ListBlobs lists a store's blobs and reads nothing else. With an error the scan is returned
+// too, for its phases.
 func ListBlobs(ctx context.Context, r backend.Reader, o Options) (*Scan, error) {
 	c := newScan(r, o)
 	return c, c.through(ctx, []step{{"blobs", "blobs", c.listBlobs}})
@@ -125,13 +125,13 @@ func newScan(r backend.Reader, o Options) *Scan {
 	return c
 }
 
-// step is what a phase does.
+// step is the work of a phase.
 type step struct {
 	name, unit string
 	do         func(context.Context) error
 }
 
-// through carries out phases, one after the other.
+// through executes phases one after the other.
 func (c *Scan) through(ctx context.Context, steps []step) error {
 	for _, s := range steps {
 		if err := c.Phase(ctx, s.name, s.unit, s.do); err != nil {
@@ -141,7 +141,7 @@ func (c *Scan) through(ctx context.Context, steps []step) error {
 	return nil
 }
 
-// Phase carries out one phase of the scan.
+// Phase executes one phase of the scan.
 func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Context) error) error {
 	err := c.run(name, unit, func() error { return do(ctx) })
 	switch {
@@ -153,7 +153,7 @@ func (c *Scan) Phase(ctx context.Context, name, unit string, do func(context.Con
 	return nil
 }
 
-// counting passes a listing on to the graph and counts it.
+// counting is a Sink that counts what it passes to the graph.
 type counting struct {
 	Builder
 	c       *Scan
@@ -224,9 +224,8 @@ func (c *Scan) listLinks(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// listMultiparts adds the multipart uploads of a store, once all uploads are
-// known that files show. They are garbage or under way, and no link refers to
-// them: that they can't be listed hides no more than that.
+// listMultiparts adds the multipart uploads of a store, after the uploads that are files. No
+// link refers to them, so if they can't be listed, everything else is still known.
 func (c *Scan) listMultiparts(ctx context.Context) error {
 	from := len(c.Graph.Entries)
 	err := c.w.ListMultiparts(ctx, counting{Builder{c.Graph}, c, false})
@@ -262,8 +261,8 @@ func (c *Scan) findDatabase(ctx context.Context) error {
 	return err
 }
 
-// exists looks at one key, twice before it is called absent. What can't be read
-// is a fault.
+// exists reports whether a key exists. It asks twice before it returns false. A key that
+// can't be read is recorded as a fault.
 func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	_, err := c.w.Reader.Stat(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -280,8 +279,8 @@ func (c *Scan) exists(ctx context.Context, key string) (bool, error) {
 	return false, nil
 }
 
-// ReadRules asks for the rules by which the store itself takes away what the
-// registry needs. That they can't be known hides nothing of the store.
+// ReadRules reads the store's own rules that delete objects. If they are unknown, the rest of
+// the store is still known.
 func (c *Scan) ReadRules(ctx context.Context) error {
 	d, ok := c.w.Reader.(backend.Describer)
 	if !ok {
@@ -291,7 +290,7 @@ func (c *Scan) ReadRules(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// ReadMore reads what an amended graph names and wasn't read yet.
+// ReadMore reads manifests that an amended graph refers to and that weren't read.
 func (c *Scan) ReadMore(ctx context.Context) error {
 	if err := c.readAll(ctx); err != nil {
 		return err
@@ -299,8 +298,8 @@ func (c *Scan) ReadMore(ctx context.Context) error {
 	return c.verify(ctx)
 }
 
-// ReadOrphans reads what may be manifests, and what those name, and keeps what is
-// one. It reports whether there was any that wasn't read before.
+// ReadOrphans reads blobs that may be manifests, and their children, and keeps the manifests.
+// It reports whether it read any for the first time.
 func (c *Scan) ReadOrphans(ctx context.Context, ids []uint32) (read bool, err error) {
 	if read, err = c.readOrphans(ctx, ids); err == nil && read {
 		err = c.verify(ctx)
@@ -308,7 +307,7 @@ func (c *Scan) ReadOrphans(ctx context.Context, ids []uint32) (read bool, err er
 	return read, err
 }
 
-// verify hashes what is to be hashed.
+// verify hashes the selected blobs.
 func (c *Scan) verify(ctx context.Context) error {
 	err := c.hashing.verify(ctx)
 	c.Stopped = c.stopped

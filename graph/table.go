@@ -10,16 +10,16 @@ import (
 	"regfsck/walker/layout"
 )
 
-// record is a blob as it is listed. Times are whole seconds, rounded up, so
-// that nothing looks older than it is.
+// record is a listed blob. Times are whole seconds, rounded up: no blob seems older than it
+// is.
 type record struct {
 	digest   layout.Digest
 	modified uint32
-	archived bool // stands where there would be nothing
+	archived bool // takes no space: it fills the alignment
 	size     int64
 }
 
-// other is a blob as it is listed whose digest is by another algorithm.
+// other is a listed blob whose digest has another algorithm than sha256.
 type other struct {
 	name     string
 	modified uint32
@@ -27,10 +27,9 @@ type other struct {
 	size     int64
 }
 
-// Table holds every blob's digest once, in sorted shards by first byte. A
-// blob's id is its rank over all shards; sizes and times are arrays by id. The
-// few blobs that are stored by another algorithm than sha256 come behind all
-// shards, sorted by their digests' texts, which the graph holds.
+// Table has every blob's digest once, in sorted shards by first byte. A blob's id is its rank
+// over all shards; sizes and times are arrays by id. The few blobs of other algorithms than
+// sha256 have the last ids, in the order of their digests' texts, which Digests has.
 type Table struct {
 	listed   [256]chunks // until seal
 	others   []other     // until seal
@@ -41,8 +40,8 @@ type Table struct {
 	archived Bitset   // by id: the storage class says so
 }
 
-// chunks are records in pieces that never move: what grows to hundreds of megabytes would
-// be copied again and again, and be there twice while it is.
+// chunks are records in pieces that are not moved: one slice of hundreds of megabytes would be
+// copied each time it grows, and use twice the memory meanwhile.
 type chunks [][]record
 
 const (
@@ -62,9 +61,8 @@ func (c *chunks) add(r record) {
 
 func (t *Table) add(r record) { t.listed[r.digest[0]].add(r) }
 
-// seal sorts what was added and gives out the ids. A digest that was listed
-// twice counts once, with its newest time. It returns the digests of the blobs
-// behind the shards, in the order of their ids.
+// seal sorts the records and assigns the ids. A digest that was listed twice counts once, with
+// its newest time. It returns the digests of other algorithms in the order of their ids.
 func (t *Table) seal() (names []string) {
 	total := 0
 	for b := range t.listed {
@@ -114,9 +112,9 @@ func sorted(shard []record) []record {
 
 func (t *Table) Len() int { return len(t.Sizes) }
 
-// find returns d's id. Digests are spread evenly, so the place of d within its
-// shard is guessed from its next bytes, and searched for around the guess;
-// where somebody chose them to be uneven, it is a binary search.
+// find returns d's id. Digests are uniformly distributed, so the position in the shard is
+// estimated from the next bytes, and the search starts there. For digests that were chosen to
+// be uneven it is a binary search.
 func (t *Table) find(d layout.Digest) (uint32, bool) {
 	shard := t.digests[d[0]]
 	n := len(shard)
@@ -151,7 +149,7 @@ func (t *Table) find(d layout.Digest) (uint32, bool) {
 	return t.First[d[0]] + uint32(lo+at), ok
 }
 
-// digest returns the digest of a blob's id; zero for another algorithm's.
+// digest returns the digest of a blob's id; zero for another algorithm.
 func (t *Table) digest(id uint32) layout.Digest {
 	if id >= t.First[256] {
 		return layout.Digest{}
