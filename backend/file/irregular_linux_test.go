@@ -47,6 +47,39 @@ func TestPipesAndSockets(t *testing.T) {
 	})
 }
 
+// Pipes and symbolic links in the place of usual files and directories are faults.
+func TestIrregularUsual(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{
+		"tags/a/index/sha256/1/link": "x", "tags/b/current/link": "child:1", "tags/c/current/link": "child:1", "tags/d/index/sha256/1/link": "y",
+	}, []string{"tags/a/current", "tags/b/index/sha256/1", "tags/c/index", "tags/d/current"})
+	for _, key := range []string{"tags/a/current/link", "tags/b/index/sha256/1/link"} {
+		if err := syscall.Mkfifo(filepath.Join(root, key), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, to := range map[string]string{"tags/c/index/sha256": "tags/d/index/sha256", "tags/d/current/link": "tags/c/current/link"} {
+		if err := os.Symlink(filepath.Join(root, to), filepath.Join(root, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bad := map[string]error{
+		"tags/a/current/link": backend.ErrIrregular, "tags/b/index/sha256/1/link": backend.ErrIrregular,
+		"tags/c/index/sha256": backend.ErrSymlink, "tags/d/current/link": backend.ErrSymlink,
+	}
+	eachDriver(t, func(t *testing.T, open opener) {
+		listWith(t, open(t, root, Options{}), "", func(dir string) backend.Hint {
+			switch _, name := backend.SplitKey(dir); name {
+			case "tags":
+				return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
+			case "sha256":
+				return backend.Hint{Name: "link", Read: 9, Content: "child:"}
+			}
+			return backend.Hint{}
+		}).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link", bad)
+	})
+}
+
 // A file that is used as a directory is another error than a missing directory.
 func TestFileAsDirectory(t *testing.T) {
 	root := t.TempDir()
