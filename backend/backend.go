@@ -118,11 +118,11 @@ var (
 	// ErrRetained: what is written can't be removed for some time.
 	ErrRetained = errors.New("locks what is written")
 	// ErrTestObject: an object that was written as a test can't be removed.
-	ErrTestObject = errors.New("the test object stays, since it can't be removed for good")
+	ErrTestObject = errors.New("the test object remains in the store, since it can't be removed")
 	// ErrUnavailable: the storage server can't be reached, or no longer responds.
 	ErrUnavailable = errors.New("can't be reached")
 	// ErrArchived: the file must be restored before it can be read.
-	ErrArchived = errors.New("lies in an archive class and can't be read until it is restored")
+	ErrArchived = errors.New("is in an archive storage class and can't be read until it is restored")
 	// ErrNoMultipart: the store has no multipart uploads.
 	ErrNoMultipart = errors.New("this store has no multipart uploads that could be given up")
 	// ErrListed: the listing repeatedly names a key that can't be found.

@@ -39,7 +39,7 @@ var (
 	ErrShort     = errors.New("ends early")
 	ErrLong      = errors.New("has more bytes than it should")
 	ErrWrongHash = errors.New("has bytes that don't hash to the digest")
-	ErrNoProof   = errors.New("its digest is by an algorithm that isn't known, so nothing proves its bytes")
+	ErrNoProof   = errors.New("its digest has an unknown algorithm, so its bytes can't be verified")
 )
 
 // Proven returns a reader of the bytes that returns io.EOF only if all of them were read

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrAltered: the kept file isn't the one that was removed.
-var ErrAltered = errors.New("it was changed since it was taken away, and stays where it is kept")
+var ErrAltered = errors.New("it was changed since it was removed, and remains where it is kept")
 
 // Original is what is known of a file that was removed or replaced.
 type Original struct {
@@ -34,7 +34,7 @@ func (o *Original) Check(size int64, open func() (io.ReadCloser, error)) error {
 	defer f.Close()
 	body, err := io.ReadAll(io.LimitReader(f, o.Size+1))
 	if err == nil && !bytes.Equal(body, o.Content) {
-		err = fmt.Errorf("what is kept holds something else: %w", ErrAltered)
+		err = fmt.Errorf("the kept content is different: %w", ErrAltered)
 	}
 	return err
 }

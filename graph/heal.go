@@ -220,7 +220,7 @@ func (s *sourceReader) AskedFor(d layout.AnyDigest) source.Blob {
 // leaveUnasked records that it is unknown whether a source has a blob. If it may be a
 // manifest, its references are unknown, so all is kept.
 func leaveUnasked(g *Graph, id uint32, why error) {
-	g.Unasked[id] = "it may be where nobody could look: " + why.Error() + "; make that readable, or leave it out (see the topic heal)"
+	g.Unasked[id] = "it may be in a place that could not be read: " + why.Error() + "; make that readable, or leave it out (see the topic heal)"
 	for i := range g.Repos {
 		g.Repos[i].Pinned = true
 	}

@@ -91,7 +91,7 @@ func (c *Check) Fate(r *accept.Rule) string {
 	case ruleTooMany:
 		return words.Plural(r.TooMany, "finding breaks", "findings break") + " more tags than it allows (" + words.Number(r.Tags) + "); tags: " + strconv.Itoa(r.MaxTags) + " would accept that"
 	case ruleUnmatched:
-		return "matches nothing; take it out"
+		return "matches nothing; remove it"
 	case ruleUnsought:
 		return "matches nothing, but this check did not look for all such things"
 	}

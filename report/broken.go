@@ -198,7 +198,7 @@ func (t *text) spare() {
 	if n == 1 {
 		it = "it"
 	}
-	t.Para(0, words.Plural(n, "lost blob more is", "lost blobs more are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
+	t.Para(0, words.Plural(n, "more lost blob is", "more lost blobs are")+" in a source, and no tag is known to need "+it+": a fix copies "+it+" with --from-all.")
 }
 
 // prospect writes the same after a run.

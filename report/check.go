@@ -302,9 +302,9 @@ func (t *text) next() {
 	}
 	switch {
 	case t.Result.Interrupted && t.Result.Proofs != nil:
-		steps = append(steps, [2]string{t.command(), "goes on where this was interrupted"})
+		steps = append(steps, [2]string{t.command(), "continues where this was interrupted"})
 	case t.Result.Interrupted:
-		steps = append(steps, [2]string{t.command(), "hashes all of them, from the beginning (with --ledger FILE it would go on)"})
+		steps = append(steps, [2]string{t.command(), "hashes all of them, from the beginning (with --ledger FILE it would continue)"})
 	case !t.Result.Complete:
 		steps = append(steps, [2]string{t.command(), "run it again once everything is readable"})
 	}

@@ -225,7 +225,7 @@ func (c *Comparison) changesTo(t *text) {
 	writeFindings(t, view.Green, "FINDINGS GONE", gone)
 	writeFindings(t, view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
 	if !c.Old.Complete || !c.New.Complete {
-		t.Para(0, "An incomplete report lacks what could not be read, so some of these may be neither new nor gone.")
+		t.Para(0, "An incomplete report lacks what could not be read, so some of these may not be new or gone.")
 	}
 }
 

@@ -119,7 +119,7 @@ func (t *planText) orphanedSignatures() {
 	if len(all) == 0 {
 		return
 	}
-	t.Para(1, words.Plural(len(all), "signature in another repository stays, but its image is", "signatures in other repositories stay, but their images are")+" removed:")
+	t.Para(1, words.Plural(len(all), "signature in another repository is kept, but its image is", "signatures in other repositories are kept, but their images are")+" removed:")
 	for _, b := range all[:min(len(all), maxOrphanedSignatures)] {
 		t.Line(2, words.Clean(b.Ref()))
 	}

@@ -23,7 +23,7 @@ func (b *Program) View(o view.Options) view.View {
 	return view.Of(o, func(p *view.Printer) {
 		p.Title("regfsck ", b.Version)
 		p.BareTable(1, view.Column{Name: "what", Width: 10}, view.Column{Name: "is"})
-		p.Row("commit", cmp.Or(commit(), "unknown: the build doesn't tell"))
+		p.Row("commit", cmp.Or(commit(), "unknown: not recorded in the build"))
 		p.Row("Go", runtime.Version())
 		p.Row("platform", platform)
 	})

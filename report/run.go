@@ -350,7 +350,7 @@ func (t *runText) cache() {
 		case f.Error == "":
 			t.Prose(0, "The registry's cache in Redis ("+words.Clean(f.Redis)+") was emptied: "+words.Plural(f.Entries, "entry", "entries")+".")
 		default:
-			t.Prose(0, t.Paint(view.Yellow, "The registry's cache in Redis ("+words.Clean(f.Redis)+") may still know what was removed: "+words.Clean(f.Error)))
+			t.Prose(0, t.Paint(view.Yellow, "The registry's cache in Redis ("+words.Clean(f.Redis)+") may still contain what was removed: "+words.Clean(f.Error)))
 		}
 	}
 	for i, s := range t.cacheNote() {
@@ -414,7 +414,7 @@ func (t *runText) next() {
 	}
 	switch {
 	case t.undone() && t.Outcome.Interrupted, t.undone() && t.Outcome.Steps.Failed > 0:
-		t.Lead(0, t.Paint(view.Bold, "To go on: "), t.command("undo"))
+		t.Lead(0, t.Paint(view.Bold, "Continue: "), t.command("undo"))
 	case t.undone():
 	case t.Outcome.Keep:
 		t.Lead(0, t.Paint(view.Bold, "To undo:  "), t.command("undo"))

@@ -15,7 +15,7 @@ import (
 func TestAStoppedRun(t *testing.T) {
 	for command, want := range map[string]string{
 		"fix":  "The same command again does the rest.",
-		"undo": "To go on: regfsck undo /store 20260101-000000-0000",
+		"undo": "Continue: regfsck undo /store 20260101-000000-0000",
 	} {
 		r := &report.Run{Command: command, Store: []string{"/store"}, Outcome: &apply.Outcome{Run: "20260101-000000-0000", Interrupted: true, Keep: true}}
 		for _, stopped := range []bool{true, false} {

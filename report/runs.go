@@ -228,7 +228,7 @@ func (r *PastRun) undo(t *view.Printer) {
 	case !can:
 		t.Prose(0, "It can't be undone (--undo none).")
 	case r.Before != "":
-		t.Prose(0, "It can be undone after run "+words.Clean(r.Before)+", which came later.")
+		t.Prose(0, "It can be undone after run "+words.Clean(r.Before)+", which is newer.")
 	case r.Store == nil:
 		t.Prose(0, "It can be undone.")
 	default:

@@ -87,7 +87,7 @@ func savedAs(head []byte, all io.Reader) (Document, error) {
 	for _, known := range known {
 		switch {
 		case known == name:
-			return nil, fmt.Errorf("it is a document of the form %s, and what is shown is a report of check, fix, rm, prune, apply, undo or ls", name)
+			return nil, fmt.Errorf("it is a document of the form %s, but show needs a report of check, fix, rm, prune, apply, undo or ls", name)
 		case strings.HasPrefix(known, form+"/"):
 			return nil, fmt.Errorf("it has the form %s, which another version of regfsck wrote; this one knows %s", name, known)
 		}
@@ -486,7 +486,7 @@ func (d *listFields) list(foot *footFields) List {
 	c := d.check(&costFields{}, &examinedFields{Again: d.Again})
 	c.Result.Complete, c.Result.Notes, c.Exit = d.Complete, d.Notes, exitcode.Code(foot.Exit.Code)
 	if d.Database {
-		c.Result.Doubts.Database = "the report says so"
+		c.Result.Doubts.Database = "the report"
 	}
 	return List{Check: c, All: foot.Rows, Cut: OnTerminal}
 }
@@ -585,7 +585,7 @@ func (s *SavedPlan) View(o view.Options) view.View {
 			t.byName()
 		}
 		t.sums(o.Verbose)
-		t.Para(0, "The file holds the steps alone. regfsck apply shows what stays, and whether anything refuses the plan today.")
+		t.Para(0, "The file has only the steps. regfsck apply shows what is kept, and whether the plan would be refused today.")
 		t.Gap()
 		t.planned()
 		if len(s.Plan.Steps) > 0 {

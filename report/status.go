@@ -109,7 +109,7 @@ func (l *LastCheck) Fields() any { return l.fields }
 // Finished returns when the check ended.
 func (l *LastCheck) Finished() time.Time { return saved(l.fields.Finished) }
 
-// Status is what is known of a store without reading it.
+// Status is what is known about a store without reading it.
 type Status struct {
 	Version string
 	Target  string
@@ -264,7 +264,7 @@ func (s *Status) runs(t *text) {
 	}
 	line := words.Number(len(kept)) + " of " + words.Plural(len(s.Runs), "run", "runs") + " " + verb + " " + words.Size(bytes) + " for undo"
 	if !s.Asked {
-		line += ", as the journals say; the store was not asked"
+		line += ", according to the journals; the store was not read"
 	}
 	t.Line(1, line)
 }
@@ -276,7 +276,7 @@ func (s *Status) next() (steps [][2]string) {
 	}
 	if len(s.Runs) > 0 {
 		words := append([]string{"show", s.Store[0], s.Runs[0].ID}, s.Store[1:]...)
-		steps = append(steps, [2]string{commandOf(words...), "says by names what the newest run did"})
+		steps = append(steps, [2]string{commandOf(words...), "shows by name what the newest run did"})
 	}
 	if _, bytes := s.kept(); bytes > 0 {
 		words := append([]string{"purge", s.Store[0], "--all"}, s.Store[1:]...)

@@ -121,7 +121,7 @@ func (r *reading) table(in io.Reader) error {
 	r.lines++
 	columns, err := columnsOf(head)
 	if err != nil {
-		return fmt.Errorf("it is no listing that is known: %w (of an S3 Inventory name its manifest.json)", err)
+		return fmt.Errorf("its format isn't known: %w (for an S3 Inventory name its manifest.json)", err)
 	}
 	return r.rows(c, columns)
 }

@@ -159,7 +159,7 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 	rows := r.table.below(prefix)
 	if len(rows) == 0 {
 		if there, err := r.Names(ctx, prefix); err == nil && len(there) > 0 {
-			return fmt.Errorf("the listing names nothing below %s, and there is something in the store: it was cut, or lists something else", prefix)
+			return fmt.Errorf("the listing names nothing below %s, but the store has files there: the listing was cut, or is of another store", prefix)
 		}
 		return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: the listing has no such keys", fs.ErrNotExist)}
 	}

@@ -382,10 +382,10 @@ func TestInvalidListings(t *testing.T) {
 		"prose":                     {save(t, filepath.Join(dir, "prose"), []byte("Dear Sir,\nno.\n")), "it has no column with keys"},
 		"a plan":                    {save(t, filepath.Join(dir, "plan"), []byte(`{"schema":"regfsck.plan/1"}`)), "it is neither an answer"},
 		"half an answer":            {save(t, filepath.Join(dir, "half"), []byte(`{"Contents":[{"Key":"docker/registry/v2/blobs/x","Size":1,"LastModified":"2026-01-01T00:00:00Z"}`)), "record 1: unexpected EOF"},
-		"one of several":            {save(t, filepath.Join(dir, "more"), []byte(`{"Contents":[],"NextToken":"x"}`)), "it isn't whole"},
+		"one of several":            {save(t, filepath.Join(dir, "more"), []byte(`{"Contents":[],"NextToken":"x"}`)), "it is incomplete"},
 		"half a find":               {save(t, filepath.Join(dir, "find"), []byte("f\t1\t1.5\t./docker/registry/v2/blobs/x\nf\t1\t1.5\t./dock")), "line 2 isn't whole"},
 		"half of rclone":            {save(t, filepath.Join(dir, "rclone"), []byte(`[{"Path":"docker/registry/v2/blobs/x","Size":1,"ModTime":"2026-01-01T00:00:00Z"},`)), "EOF"},
-		"elsewhere":                 {save(t, filepath.Join(dir, "other"), []byte("f\t1\t1.5\t/srv/other/docker/registry/v2/blobs/x\n")), "no key of it begins with /srv/registry/docker/registry/v2"},
+		"elsewhere":                 {save(t, filepath.Join(dir, "other"), []byte("f\t1\t1.5\t/srv/other/docker/registry/v2/blobs/x\n")), "none of its keys begins with /srv/registry/docker/registry/v2"},
 		"ORC":                       {edited("orc", func(at string) { replace(manifest(at), `"CSV"`, `"ORC"`) }), "only CSV and Parquet are read"},
 		"CSV as Parquet":            {edited("parquet", func(at string) { replace(manifest(at), `"CSV"`, `"Parquet"`) }), "it can't be decoded as Parquet"},
 		"half of Parquet":           {save(t, filepath.Join(dir, "half.parquet"), parquetOf(t, "registry", "", files)[:2000]), "it can't be decoded as Parquet"},
@@ -520,7 +520,7 @@ func TestIncompleteListing(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = Over(opened{m}, table, 0).List(t.Context(), lacks, links, func(backend.Batch) error { return nil })
-		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "it was cut") {
+		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "was cut") {
 			t.Errorf("without %s: %v", lacks, err)
 		}
 	}

@@ -55,7 +55,7 @@ func Read(ctx context.Context, files []string, s Store, read func(keys int64)) (
 		}
 	}
 	if len(t.rows) == 0 {
-		return nil, fmt.Errorf("%s: no key of it begins with %s: it is a listing of something else, or was made in another directory", strings.Join(files, ", "), s.Prefix+layout.Root)
+		return nil, fmt.Errorf("%s: none of its keys begins with %s: it is a listing of another store, or was made in another directory", strings.Join(files, ", "), s.Prefix+layout.Root)
 	}
 	t.sort()
 	return t, nil
@@ -207,7 +207,7 @@ func (r *reading) objects(in io.Reader) error {
 		open = doc.NextToken != "" || doc.NextContinuationToken != ""
 	}
 	if open {
-		return errors.New("it isn't whole: its last answer says that more follow (leave out --max-items)")
+		return errors.New("it is incomplete: its last response announces more (make it again without --max-items)")
 	}
 	return nil
 }

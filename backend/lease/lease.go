@@ -53,11 +53,11 @@ type Reading struct {
 
 var (
 	// ErrContested: the condition of a write wasn't met.
-	ErrContested = errors.New("somebody else wrote there in this moment, and that is left")
+	ErrContested = errors.New("another program wrote it at the same moment, and what it wrote was not changed")
 	// ErrUnconditional: the server doesn't support conditional writes.
-	ErrUnconditional = errors.New("the server knows no conditional writes")
+	ErrUnconditional = errors.New("the server doesn't support conditional writes")
 	// ErrLost: the run may not change anything any more.
-	ErrLost = errors.New("this run has lost its lease of the store: another may be at work on it by now, so that nothing more is changed")
+	ErrLost = errors.New("this run no longer holds its lease of the store: another run may be changing the store now, so this one changes nothing more")
 
 	errNone = fmt.Errorf("no run has the lease: %w", fs.ErrNotExist)
 )
@@ -197,7 +197,7 @@ func (l *Lease) read(ctx context.Context) (Reading, error) {
 
 // lockedBy returns the error that names the run that has the lease.
 func lockedBy(r Reading) error {
-	return fmt.Errorf("%w: run %s (on %s, process %d), whose lease holds until %s if it isn't renewed; if that run is surely dead, say --break-lease %[2]s",
+	return fmt.Errorf("%w: run %s (on %s, process %d), whose lease ends at %s unless it is renewed; if that run has certainly ended, pass --break-lease %[2]s",
 		backend.ErrLocked, r.by.Run, r.by.Host, r.by.PID, r.by.Expires.UTC().Format(time.RFC3339))
 }
 

@@ -171,7 +171,7 @@ func (w *walk) next(sched *scheduler) (more bool, err error) {
 		w.empty = 0
 	}
 	if w.empty > maxEmpty {
-		return false, Distrust("%d pages in a row hold nothing, and more is said to follow", w.empty)
+		return false, Distrust("%d pages in a row are empty, and the last one announces more", w.empty)
 	}
 	more = sched.advance(s, &w.page)
 	if err := w.group.page(l, s, w.page.Objects); err != nil {

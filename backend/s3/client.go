@@ -82,7 +82,7 @@ func (o Options) complete() (Options, error) {
 	case strings.ContainsAny(o.Bucket, "/?#\x00") && !strings.HasPrefix(o.Bucket, "arn:"):
 		return o, fmt.Errorf("%q is no bucket's name", o.Bucket)
 	case strings.HasSuffix(o.Bucket, "--x-s3"):
-		return o, fmt.Errorf("%s is a directory bucket, which doesn't list in the order of keys: no registry can live in it", o.Bucket)
+		return o, fmt.Errorf("%s is a directory bucket, which doesn't list keys in order: a registry can't use it", o.Bucket)
 	case (o.AccessKey == "") != (o.SecretKey == ""), o.SessionToken != "" && o.AccessKey == "":
 		return o, errHalfKey
 	case o.Rate < 0:
@@ -173,7 +173,7 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 }
 
 // errNoRegion replaces the SDK's error for a missing region.
-var errNoRegion = errors.New("no region is known: give --s3-region, or set AWS_REGION")
+var errNoRegion = errors.New("the region isn't known: pass --s3-region, or set AWS_REGION")
 
 // load loads from the default chain what the options leave open.
 func (o Options) load(ctx context.Context, first *contact) (aws.Config, error) {

@@ -251,7 +251,7 @@ type result struct {
 	err    error  // a *fs.PathError
 }
 
-var errSilent = errors.New("the server's answer says nothing about this key")
+var errSilent = errors.New("the server's response doesn't mention this key")
 
 // readResults sets the results from a response. A target that it doesn't mention is unknown. It
 // returns the targets to retry.

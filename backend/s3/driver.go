@@ -34,7 +34,7 @@ func Driver() backend.Driver {
 			{Name: "s3-region", Usage: "the bucket's `REGION`"},
 			{Name: "s3-path-style", Usage: "name the bucket in the path, not in the host", Default: "wherever there is an endpoint", Switch: true},
 			{Name: "s3-ca", Usage: "trust the certificates in `FILE` (PEM) too, as AWS_CA_BUNDLE names them"},
-			{Name: "s3-requester-pays", Usage: "bear the cost of requests to a bucket of somebody else's, where that is asked for", Switch: true},
+			{Name: "s3-requester-pays", Usage: "pay for requests to a requester-pays bucket of another account", Switch: true},
 			{Name: "s3-rate", Usage: "send `N` requests a second at most", Default: "no limit", Check: func(value string) error {
 				_, err := rate(value)
 				return err
@@ -77,7 +77,7 @@ func split(store string) (bucket, root string, err error) {
 	case u.Host == "":
 		return "", "", fmt.Errorf("%s: names no bucket: an address is like s3://bucket/prefix", store)
 	case u.RawQuery != "" || u.Fragment != "":
-		return "", "", fmt.Errorf("%s: nothing may follow the prefix: the flags --s3-endpoint and --s3-region say where the bucket is", backend.HideUser(store))
+		return "", "", fmt.Errorf("%s: nothing may follow the prefix; pass the address of the bucket with --s3-endpoint and --s3-region", backend.HideUser(store))
 	}
 	return u.Host, outside(u.Path), nil
 }

@@ -85,7 +85,7 @@ func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, pr
 		return backend.Upload{}, false, err
 	}
 	if !strings.HasPrefix(key, prefix) || aws.ToString(u.UploadId) == "" || u.Initiated == nil {
-		return backend.Upload{}, false, lister.Distrust("it tells of an upload to %q that wasn't asked for, or without id or time", key)
+		return backend.Upload{}, false, lister.Distrust("it names an upload to %q that wasn't requested, or one without id or time", key)
 	}
 	rest, inStore := strings.CutPrefix(key, r.root)
 	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, inStore, nil
@@ -110,7 +110,7 @@ func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput)
 	}
 	was, id := aws.ToString(in.KeyMarker), aws.ToString(out.NextUploadIdMarker)
 	if key == "" || key < was || key == was && id == aws.ToString(in.UploadIdMarker) {
-		return nil, lister.Distrust("it says that more follows, and not how to ask for that")
+		return nil, lister.Distrust("it announces more, but without a marker to request it")
 	}
 	next := *in
 	next.KeyMarker, next.UploadIdMarker = &key, nil

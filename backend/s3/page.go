@@ -79,13 +79,13 @@ func (p *page) check(q lister.Request) error {
 		return err
 	}
 	if n := int64(len(p.Objects) + len(p.Prefixes)); p.count > n {
-		return lister.Distrust("it tells of %d keys and holds %d", p.count, n)
+		return lister.Distrust("it announces %d keys, but contains %d", p.count, n)
 	}
 	if p.Truncated && (p.Token == "" || p.Token == q.Token) {
-		return lister.Distrust("it says that more follows, and not how to ask for that")
+		return lister.Distrust("it announces more, but without a marker to request it")
 	}
 	if !q.Dirs && len(p.Prefixes) > 0 {
-		return lister.Distrust("it hides what is below %q", p.Prefixes[0])
+		return lister.Distrust("it doesn't list what is below %q", p.Prefixes[0])
 	}
 	last := []byte(q.After)
 	for i := range p.Objects {

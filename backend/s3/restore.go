@@ -133,9 +133,9 @@ func (r *restoration) carryOut() {
 		was := r.hidden[i]
 		switch {
 		case errs[n] != nil:
-			r.fail(i, fmt.Errorf("nothing hides it any more, and yet it can't be seen: %w", errs[n]))
+			r.fail(i, fmt.Errorf("its delete marker was removed, but it still can't be read: %w", errs[n]))
 		case items[n].Size != was.Size || items[n].ETag != was.ETag:
-			r.fail(i, fmt.Errorf("something else than version %s came back", was.ID))
+			r.fail(i, fmt.Errorf("another file than version %s was restored", was.ID))
 		}
 	}
 	for _, c := range r.copies {
@@ -196,7 +196,7 @@ func (r *restoration) recheckRestored() {
 }
 
 // errUnseen isn't fs.ErrNotExist: a later attempt may still restore the file.
-var errUnseen = errors.New("the versions that the server lists say that it is in its place, and the server doesn't find it there")
+var errUnseen = errors.New("the server lists it as the current version, but can't find it")
 
 // Kept implements backend.Undoer.
 func (s *Store) Kept(ctx context.Context, run backend.Run, receipts backend.Receipts) (int64, error) {

@@ -124,7 +124,7 @@ func (r *Reader) get(ctx context.Context, op, key string, n int) (*body, backend
 	if _, whole, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
 		if _, err := fmt.Sscan(whole, &item.Size); err != nil {
 			b.Close()
-			return nil, backend.Item{}, r.explain(ctx, op, key, mayGet, fmt.Errorf("the server says Content-Range: %s", *out.ContentRange))
+			return nil, backend.Item{}, r.explain(ctx, op, key, mayGet, fmt.Errorf("the server returned Content-Range: %s", *out.ContentRange))
 		}
 	}
 	return b, item, nil
@@ -178,7 +178,7 @@ func (r *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []er
 	return items, errs
 }
 
-var errBare = errors.New("the server doesn't say how long the object is and how old")
+var errBare = errors.New("the server returned no size or no time of the object")
 
 // described returns the item of a response's headers. Times are in whole seconds, as in a
 // listing.
@@ -205,7 +205,7 @@ type body struct {
 	err   error // returned by every later call
 }
 
-var errChanged = errors.New("has changed or gone while it was read")
+var errChanged = errors.New("was changed or removed while it was read")
 
 const maxFails = 5
 

@@ -240,8 +240,8 @@ func (s *settings) Retained(ctx context.Context) error {
 		return nil
 	}
 	r := c.Rule.DefaultRetention
-	return fmt.Errorf("the bucket %s %w for %s (its default retention, mode %s), so that regfsck's own lease and test objects would stay: "+
-		"aws s3api put-object-lock-configuration --bucket %[1]s --object-lock-configuration ObjectLockEnabled=Enabled takes that off",
+	return fmt.Errorf("the bucket %s %w for %s (its default retention, mode %s), so that regfsck could not remove its own lease and test objects: "+
+		"aws s3api put-object-lock-configuration --bucket %[1]s --object-lock-configuration ObjectLockEnabled=Enabled turns that off",
 		s.bucket, backend.ErrRetained, period(r), r.Mode)
 }
 

@@ -49,7 +49,7 @@ func TestCanUndoWithoutVersions(t *testing.T) {
 		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 	})
 	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: enabled})
-	must(t, r.s.CanUndo(t.Context()), errNoVersion, "says that it keeps versions")
+	must(t, r.s.CanUndo(t.Context()), errNoVersion, "is configured to keep versions")
 	receipt := r.s.Remove(t.Context(), keeping1, []string{"a"})[0]
 	must(t, receipt.Err, errNotKept)
 	if yes, err := r.s.Versioned(t.Context()); !yes || err != nil {

@@ -241,7 +241,7 @@ func (s *Store) CanUndo(ctx context.Context) error {
 		return err
 	}
 	if err := s.prove(ctx, backend.Own+"/probe-"+rand.Text()); err != nil {
-		return fmt.Errorf("the bucket %s says that it keeps versions, and a test of that failed: %w", s.bucket, err)
+		return fmt.Errorf("the bucket %s is configured to keep versions, but a test of that failed: %w", s.bucket, err)
 	}
 	s.proven = true
 	return nil
@@ -321,7 +321,7 @@ func (s *Store) Describe(ctx context.Context) (d backend.Description) {
 		}
 		return err == nil
 	}
-	d.Keeping = "Removed objects stay in the bucket as noncurrent versions behind delete markers"
+	d.Keeping = "Removed objects remain in the bucket as noncurrent versions with delete markers"
 	var err error
 	d.Versioned, err = s.settings.Versioned(ctx)
 	if note(err) && d.Versioned {

@@ -55,7 +55,7 @@ func (s versions) history(ctx context.Context, key string) (history.History, err
 	}
 	h := l.take(s.root + key)
 	if l.err == nil && !h.Complete() {
-		return nil, lister.Distrust("of the versions of the key %q none is the latest: some are left out, and what stands there can't be told", s.root+key)
+		return nil, lister.Distrust("none of the versions of the key %q is the latest: the list is incomplete, so the current version is unknown", s.root+key)
 	}
 	return h, l.err
 }
@@ -215,7 +215,7 @@ func (p *versionPage) check(q versionRequest) (err error) {
 		return lister.Distrust("it is no listing")
 	}
 	if *p.IsTruncated && (p.NextKeyMarker < q.key || p.NextKeyMarker == q.key && (p.NextVersionIdMarker == "" || p.NextVersionIdMarker == q.after)) {
-		return lister.Distrust("it says that more follows, and not how to ask for that")
+		return lister.Distrust("it announces more, but without a marker to request it")
 	}
 	kept := p.Entries[:0]
 	last := map[string]string{} // of each kind, since some servers list them apart
@@ -233,7 +233,7 @@ func (p *versionPage) check(q versionRequest) (err error) {
 		}
 		last[e.XMLName.Local] = e.Key
 		if e.VersionID == "" || !strings.HasPrefix(e.Key, q.prefix) || e.Key < q.key || e.Key == q.key && q.after == "" {
-			return lister.Distrust("it tells of the version %q of the key %q, which wasn't asked for", e.VersionID, e.Key)
+			return lister.Distrust("it names the version %q of the key %q, which wasn't requested", e.VersionID, e.Key)
 		}
 		kept = append(kept, e)
 		if *p.IsTruncated && e.Key > p.NextKeyMarker {

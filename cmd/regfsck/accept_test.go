@@ -189,7 +189,7 @@ func TestAcceptedExpires(t *testing.T) {
 		t.Errorf("on the day after it %q, want %q", got, want)
 	}
 	f.run("check", "STORE", "--accept", path)
-	for _, want := range []string{"ENTRIES OF --accept THAT DO NOT APPLY", path + ", line 3  foreign-file  **  expired: its last day was " + last + "; it names 1 finding\n", path + ", line 5  tag-dangling  gone  matches nothing; take it out\n", ", 2 entries of --accept expired\n"} {
+	for _, want := range []string{"ENTRIES OF --accept THAT DO NOT APPLY", path + ", line 3  foreign-file  **  expired: its last day was " + last + "; it names 1 finding\n", path + ", line 5  tag-dangling  gone  matches nothing; remove it\n", ", 2 entries of --accept expired\n"} {
 		if !strings.Contains(f.out.String(), want) {
 			t.Errorf("no %q in\n%s", want, f.out.String())
 		}
@@ -519,7 +519,7 @@ func TestAcceptWritesWhatIsChosen(t *testing.T) {
 		{"accept DIR/old.json --reason r --key [", "malformed"},
 		{"accept DIR/old.json --reason r --key nowhere", "nothing of " + f.dir + "/old.json is left to be accepted"},
 		{"accept DIR/new.json --reason r --severity error", "is left to be accepted; left out: "},
-		{"accept DIR/old.json --reason r --output DIR/a.yml", "is there already"},
+		{"accept DIR/old.json --reason r --output DIR/a.yml", "exists already"},
 		{"accept DIR/old.json --reason r --output DIR/nowhere/a.yml", "can't be written"},
 	} {
 		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) || f.out.Len() > 0 {
@@ -581,7 +581,7 @@ func TestInvalidAcceptFile(t *testing.T) {
 	if exit := f.run("check", "STORE", "--accept", good, "--accept", good); exit != 16 || !strings.Contains(f.errs.String(), "the same is accepted by") {
 		t.Errorf("the same file twice: exit %d, %s", exit, f.errs.String())
 	}
-	if exit := f.run("check", "STORE", "--accept", good, "--shard", "1/2", "--ledger", "DIR/l"); exit != 16 || !strings.Contains(f.errs.String(), "goes without --accept") {
+	if exit := f.run("check", "STORE", "--accept", good, "--shard", "1/2", "--ledger", "DIR/l"); exit != 16 || !strings.Contains(f.errs.String(), "can't be used with --accept") {
 		t.Errorf("--shard: exit %d, %s", exit, f.errs.String())
 	}
 }
@@ -633,7 +633,7 @@ func TestAcceptedOfAnotherStore(t *testing.T) {
 	}
 	write(t, f.dir+"/other.yml", strings.Replace(string(text), "target: "+f.store, "target: s3://elsewhere", 1))
 	doc := f.checked("--accept", "DIR/other.yml")
-	if doc.Exit.Code != 4 || doc.Accepted.Findings != 0 || !strings.Contains(strings.Join(doc.Notes, "\n"), "Nothing that "+f.dir+"/other.yml accepts holds here: it is for another store, s3://elsewhere.") {
+	if doc.Exit.Code != 4 || doc.Accepted.Findings != 0 || !strings.Contains(strings.Join(doc.Notes, "\n"), "Nothing that "+f.dir+"/other.yml accepts is accepted here: the file is for another store, s3://elsewhere.") {
 		t.Errorf("exit %d, %+v, %q", doc.Exit.Code, doc.Accepted, doc.Notes)
 	}
 	if doc := f.checked("--accept", "DIR/other.yml", "--accept", "DIR/a.yml"); doc.Exit.Code != 0 {

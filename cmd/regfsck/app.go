@@ -79,16 +79,16 @@ func commands(s *session) []*cli.Command {
 		command("check", "[flags] [STORE]", runCheck, outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(),
 			flags{
 				s.noCacheFlag(), listingFlag(),
-				textFlag(sinceName, "say what is new, gone and unchanged since the JSON report `FILE` of an earlier check"),
+				textFlag(sinceName, "show what is new, gone and unchanged since the JSON report `FILE` of an earlier check"),
 				textFlag("state", "record what is found in the state directory `DIR`, for regfsck status", outside.StateName+" in the store's root, if it exists and can be written"),
-				listFlag(acceptName, "tell apart, and don't count for the exit code, the findings that `FILE` accepts (repeatable)"),
+				listFlag(acceptName, "show the findings that `FILE` accepts separately, and don't count them for the exit code (repeatable)"),
 			}),
 		command("fix", "[flags] STORE", runFix, outputFlags(), policyFlags(), choiceFlags(), fromFlags(), s.driverFlags(),
-			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, bring back tags of the repository `NAME` only (repeatable)"))[0]}, consentFlags(s)),
+			flags{s.noCacheFlag()}, applyFlags(), flags{rateFlag(), group(catalog.AboutCopies, listFlag("repo", "with --also tag-from-source, restore tags of the repository `NAME` only (repeatable)"))[0]}, consentFlags(s)),
 		// no --max-delete: a person names what is removed; no --also: a removal makes no
 		// damage
 		command("rm", "[flags] STORE REF...", runRm, outputFlags(), plan(),
-			flags{switchFlag("tags-only", "remove the tags, and leave the manifests that they mean")}, applyFlags(), without(consentFlags(s), "max-delete")),
+			flags{switchFlag("tags-only", "remove the tags, and keep their manifests")}, applyFlags(), without(consentFlags(s), "max-delete")),
 		command("prune", "[flags] STORE", runPrune, outputFlags(), ruleFlags(s.rules), plan(),
 			flags{switchFlag("schema", "print the form of a policy file, a JSON Schema, and end")}, applyFlags(), consentFlags(s)),
 		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), flags{followFlag(), s.noCacheFlag(), rateFlag()}, consentFlags(s), s.driverFlags()),
@@ -96,9 +96,9 @@ func commands(s *session) []*cli.Command {
 		command("undo", "[flags] STORE [RUN]", runUndo, outputFlags(),
 			flags{switchFlag("list", "list the runs, newest first, and change nothing"), followFlag(), stateFlag(), leaseFlag(s), runningFlag()}, s.driverFlags()),
 		command("purge", "[flags] STORE RUN...", runPurge, outputFlags(), flags{
-			switchFlag("all", "purge all runs that came to their end"),
+			switchFlag("all", "purge all completed runs"),
 			textFlag("older-than", "purge those of them that are older than `DURATION`"),
-			switchFlag("damaged", "give up the undo of a RUN whose journal is damaged, too"),
+			switchFlag("damaged", "also purge a RUN whose journal is damaged, which ends its undo"),
 			yesFlag(), followFlag(), stateFlag(), leaseFlag(s), runningFlag(),
 		}, s.driverFlags()),
 		command("ls", "[flags] STORE [REPO[:TAG]]", runLs, outputFlags(), flags{
@@ -110,15 +110,15 @@ func commands(s *session) []*cli.Command {
 		command("diff", "[flags] OLD.json NEW.json", runDiff, without(outputFlags(), "workers", "no-progress")),
 		command("show", "[flags] FILE | STORE RUN", runShow, without(outputFlags(), "workers", "no-progress"), flags{followFlag(), stateFlag()}, s.driverFlags()),
 		command("accept", "[flags] REPORT.json", runAccept, flags{
-			textFlag("reason", "say `WHY` they are accepted; each report shows it"),
+			textFlag("reason", "record `WHY` as the reason; each report shows it"),
 			textFlag("until", "let them be accepted until `DATE`, such as 2030-12-31, that day included; without it there is no end"),
 			listFlag("id", "accept only findings of the kind `ID` (repeatable)"),
 			listFlag("key", "accept only findings at `KEY`, which may be a glob like '**/.DS_Store' (repeatable)"),
 			listFlag("severity", "accept only findings of `SEVERITY`: error, warning or garbage (repeatable)"),
-			textFlag("output", "write to `FILE`, which must not be there yet, in place of stdout"),
+			textFlag("output", "write to `FILE`, which must not exist yet, instead of stdout"),
 		}),
 		command("export", "[flags] STORE [DIR]", runExport, without(outputFlags(), "report", "verbose", "full-paths"), read(),
-			flags{textFlag(batchName, "write to `FILE` which blobs a job of the cloud's own has to hash, as its CSV manifest (regfsck help scale); without DIR nothing else is read or written")}),
+			flags{textFlag(batchName, "write the blobs that a batch job of the cloud has to hash to `FILE`, as the job's CSV manifest (regfsck help scale); without DIR nothing else is read or written")}),
 		command("explain", "[flags] [ID]", runExplain, flags{noPagerFlag(), colorFlag()}),
 		command("schema", "NAME", runSchema),
 		command("wait-readonly", "[flags] ADDRESS", runWaitReadonly, flags{
@@ -170,7 +170,7 @@ func arrange(s *session, args []string) ([]string, error) {
 		case "version", "v":
 			return args[:2], nil
 		}
-		return nil, failure.Misuse("Flags stand after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
+		return nil, failure.Misuse("Put flags after the command: regfsck check "+first+" …", "there is no flag %s before a command", first)
 	}
 	if first == completeName {
 		return args, nil

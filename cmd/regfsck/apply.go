@@ -28,7 +28,7 @@ import (
 // runApply applies a saved plan.
 func runApply(s *session, c *cli.Context) error {
 	if n := c.NArg(); n < 1 || n > 2 || slices.Contains(c.Args().Slice(), "") {
-		return failure.Misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE where that stands elsewhere than the plan says")
+		return failure.Misuse(seeHelp("apply"), "apply takes a PLAN, and a STORE if it isn't at the path in the plan")
 	}
 	j := &job{s: s, command: "apply", apply: true, reach: s.reach(c), file: c.Args().First()}
 	var err error
@@ -92,7 +92,7 @@ func policyFrom(h plan.Header) (p policy, err error) {
 		for _, name := range list.names {
 			id, ok := finding.Parse(name)
 			if !ok || id >= finding.NumKinds {
-				return p, failure.Misuse("", "it speaks of %q, a finding that this version doesn't know", name)
+				return p, failure.Misuse("", "it has the finding %q, which this version doesn't know", name)
 			}
 			list.set[id] = true
 		}
@@ -136,7 +136,7 @@ func (j *job) carryOut(ctx context.Context, r *report.Plan, o check.Options, fac
 		return refused(r.Refusals)
 	}
 	if len(r.Plan.Steps) > 0 && !j.consent.yes {
-		question := "This changes " + j.target.String() + ". To go on, type the plan id " + r.Plan.ID() + ": "
+		question := "This changes " + j.target.String() + ". To continue, type the plan id " + r.Plan.ID() + ": "
 		if err := ask(ctx, j.s, question, "the plan id", r.Plan.ID()); err != nil {
 			return err
 		}
@@ -283,10 +283,10 @@ const noRoom = "Nothing was changed. The disk is full, and a run writes its jour
 	" What is removed then is free at once and can't be brought back."
 
 // stopping is printed when a run is asked to stop; it stops at the next safe point.
-const stopping = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, and loses nothing either"
+const stopping = "regfsck: stopping at the next safe point; a second Ctrl-C stops at once, and nothing is lost either"
 
 // stoppingBeforeAfter is stopping for a run with --after.
-const stoppingBeforeAfter = "regfsck: stopping at the next safe point; a second Ctrl-C ends it at once, loses nothing either, and runs --after"
+const stoppingBeforeAfter = "regfsck: stopping at the next safe point; a second Ctrl-C stops at once, loses nothing either, and runs --after"
 
 // announce prints message when ctx ends, through bar if it isn't nil, until done is called.
 // From then on a second signal ends the process, unless signals are held.

@@ -206,7 +206,7 @@ func batchOn(t *testing.T, s *s3test.Server) {
 		again[6] = strings.Replace(row[6], fmt.Sprintf("%X", sha256.Sum256(file.Body)), lie, 1)
 		return [][]string{row, again}
 	})
-	if p := verified(edited, nil); p.Exit.Code != 0 || p.Proofs.Hashed.Blobs != 1 || !strings.Contains(strings.Join(p.Notes, "\n"), "Reports say both of 1 blobs that they are right and that they are wrong") {
+	if p := verified(edited, nil); p.Exit.Code != 0 || p.Proofs.Hashed.Blobs != 1 || !strings.Contains(strings.Join(p.Notes, "\n"), "The reports disagree about blobs (1, for example") {
 		t.Errorf("doubled, and not alike: %+v", p)
 	}
 
@@ -260,7 +260,7 @@ func batchOn(t *testing.T, s *s3test.Server) {
 		"s3://other --verified " + f.dir + "/none/manifest.json":             "there is no such file",
 		"s3://other --verified s3://reports/jobs/job-1/results/0.csv":        "is not the manifest.json of a report",
 		"s3://other --verified gs://reports/jobs/job-1/manifest.json":        "gs://reports",
-		"s3://other --verify all --verified s3://reports/jobs/manifest.json": "--verified goes with --verify missing",
+		"s3://other --verify all --verified s3://reports/jobs/manifest.json": "--verified can be used with --verify missing",
 	} {
 		if exit := f.run(append(append([]string{"check"}, strings.Fields(args)...), reach...)...); exit != 16 || !strings.Contains(f.errs.String(), want) {
 			t.Errorf("%s: exit %d, %s", args, exit, f.errs.String())

@@ -164,7 +164,7 @@ func (j *job) change(ctx context.Context) (err error) {
 func (j *job) outdated(now time.Time, facts apply.Facts) (all []apply.Refusal) {
 	if until := j.header.Until; !j.made && !until.IsZero() && now.After(until) && j.file != facts.UnfinishedPlan {
 		all = append(all, apply.Refusal{
-			Why: "the plan goes by lists or logs of images in use that are too old since " + until.UTC().Format("2006-01-02 15:04") + ": what came into use since isn't in them",
+			Why: "the plan was made from lists or logs of images in use that are too old since " + until.UTC().Format("2006-01-02 15:04") + ": they lack images that came into use since",
 			How: "Make a new plan.",
 		})
 	}
@@ -284,7 +284,7 @@ func loadPlan(path string) (*plan.Plan, plan.Header, error) {
 	case errors.Is(err, plan.ErrEdited):
 		return nil, h, failure.New(exitcode.Refused, fmt.Errorf("%s: %w", path, err), "Make a new plan with --save-plan. Nothing was changed.")
 	case err != nil:
-		return nil, h, failure.Misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; what they wrote for --json or --report only tells of one.", "%s: %w", path, err)
+		return nil, h, failure.Misuse("A plan is the file that regfsck fix, rm or prune wrote for --save-plan; a file from --json or --report only describes a plan.", "%s: %w", path, err)
 	}
 	return p, h, nil
 }

@@ -227,7 +227,7 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Misuse("", "%s: %w", t, err)
 	case err != nil:
-		return failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
+		return failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
 	}
 	r.Result.Notes = append(notes, r.Result.Notes...)
 	r.Finished = s.now()
@@ -254,14 +254,14 @@ func soFar(phases []graph.Phase) string {
 	if len(read) == 0 {
 		return ""
 	}
-	return " after " + strings.Join(read, " and ") + ", of which nothing can be said without the rest"
+	return " after " + strings.Join(read, " and ") + ", which is too little for any result"
 }
 
 // notOpen returns the failure of opening a store: incomplete if the service is unavailable,
 // else misuse.
 func notOpen(err error) error {
 	if errors.Is(err, backend.ErrUnavailable) {
-		return failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
+		return failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
 	}
 	return failure.Misuse("", "%w", err)
 }
@@ -339,5 +339,5 @@ func (s *session) known(t location.Location) (c *cache.Cache, note string) {
 
 // unkept says why the next run will have to fetch again what this one has.
 func unkept(err error) string {
-	return fmt.Sprintf("Manifests can't be kept for the next run: %v. Nothing else depends on that (--no-cache keeps none).", err)
+	return fmt.Sprintf("Manifests can't be cached for the next run: %v. The result is the same; --no-cache turns the cache off.", err)
 }

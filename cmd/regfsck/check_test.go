@@ -183,7 +183,7 @@ func TestInvalidCacheChangesNothing(t *testing.T) {
 	} {
 		f.caches = caches
 		third, cached := f.said(t, "--s3-endpoint", p.Endpoint)
-		if cached != 0 || strings.Count(string(third["notes"]), "can't be kept for the next run") != 1 {
+		if cached != 0 || strings.Count(string(third["notes"]), "can't be cached for the next run") != 1 {
 			t.Errorf("%s: %d cached, notes %s", name, cached, third["notes"])
 		}
 		if names := differ(first, third); !slices.Equal(names, []string{"notes"}) {

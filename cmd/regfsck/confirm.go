@@ -58,11 +58,11 @@ func yesFlag() cli.Flag {
 }
 
 func runningFlag() cli.Flag {
-	return switchFlag("registry-running-ok", "go on although a registry answers at the configured address that isn't known to be read-only")
+	return switchFlag("registry-running-ok", "continue although a registry that may not be read-only answers at the configured address")
 }
 
 func leaseFlag(s *session) cli.Flag {
-	return textFlag("break-lease", "take over the lease of a "+s.nouns(leased, "")+" from the run `ID`, which must be dead")
+	return textFlag("break-lease", "take over the lease of a "+s.nouns(leased, "")+" from the run `ID`, which must have ended")
 }
 
 func stateFlag() cli.Flag {
@@ -124,7 +124,7 @@ func choice(c *cli.Context, p *gc.Policy) error {
 		p.Also[id] = slices.Contains(also, id)
 		switch {
 		case p.Also[id] && !id.OnRequest():
-			return failure.Misuse("regfsck explain "+id.String()+" says what can be done about it.", "--also %v: this is not done on request%s", id, requests())
+			return failure.Misuse("regfsck explain "+id.String()+" explains what can be done about it.", "--also %v: this is not done on request%s", id, requests())
 		case p.Also[id] && p.Skip[id]:
 			return failure.Misuse(seeHelp(c.Command.Name), "--also %v: --only or --skip leaves it out", id)
 		}

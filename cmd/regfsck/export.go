@@ -67,7 +67,7 @@ func runExport(s *session, c *cli.Context) error {
 		return err
 	}
 	if e.Exit&exitcode.Incomplete != 0 {
-		e.Notes = append(e.Notes, "Something of the store could not be read: what is in none of these files may be there all the same. regfsck check says more.")
+		e.Notes = append(e.Notes, "A part of the store could not be read, so these files may lack some of its content. regfsck check shows the reason.")
 	}
 	e.Finished = s.now()
 	return s.deliver(e, e.Exit, out)
@@ -176,7 +176,7 @@ func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, o
 	case errors.Is(err, fs.ErrNotExist):
 		err = failure.Misuse("", "%s: %w", t, err)
 	case err != nil:
-		err = failure.New(exitcode.Incomplete, err, "Nothing can be said about this store. Nothing was changed.")
+		err = failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
 	}
 	return store.Cost(), err
 }

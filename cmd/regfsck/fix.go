@@ -37,7 +37,7 @@ func runFix(s *session, c *cli.Context) error {
 	}
 	j.header.Repo = c.StringSlice("repo")
 	if len(j.header.Repo) > 0 && !j.policy.Cures(finding.TagFromSource) {
-		return failure.Misuse(seeHelp(c.Command.Name), "--repo goes with --also %s", finding.TagFromSource)
+		return failure.Misuse(seeHelp(c.Command.Name), "--repo can only be used with --also %s", finding.TagFromSource)
 	}
 	return withSources(s, c, j.target, j.out, func(ctx context.Context, from sources.All) error {
 		j.from = from
@@ -88,7 +88,7 @@ func jobOf(s *session, c *cli.Context, store string) (j *job, err error) {
 // namedStore returns STORE, which is required.
 func namedStore(c *cli.Context) (string, error) {
 	if c.NArg() == 0 {
-		return "", failure.Misuse(seeHelp(c.Command.Name), "no STORE was given; what changes a store must be told which")
+		return "", failure.Misuse(seeHelp(c.Command.Name), "no STORE was given; a command that changes a store needs it")
 	}
 	return storeArgument(c)
 }
@@ -150,7 +150,7 @@ func refsOf(c *cli.Context) (refs []gc.Selector, err error) {
 			return nil, failure.Misuse(seeHelp("rm"), "%s: %w", text, err)
 		}
 		if c.Bool("tags-only") && r.Tag == "" {
-			return nil, failure.Misuse(seeHelp("rm"), "%s: names no tag, and --tags-only removes nothing else", text)
+			return nil, failure.Misuse(seeHelp("rm"), "%s: is not a tag, and --tags-only removes only tags", text)
 		}
 		refs = append(refs, r)
 	}
@@ -164,7 +164,7 @@ func refsOf(c *cli.Context) (refs []gc.Selector, err error) {
 func (j *job) hint(scan *graph.Scan) string {
 	hint := "Nothing was changed."
 	if !scan.Readable() {
-		hint = "Part of the store could not be read, and it may be there: regfsck check tells. " + hint
+		hint = "Part of the store could not be read, and it may be there: see regfsck check. " + hint
 	}
 	runs, err := journal.Summaries(j.state)
 	if err == nil && len(runs) > 0 && (runs[0].Status == journal.Unfinished || runs[0].Status == journal.Interrupted) {

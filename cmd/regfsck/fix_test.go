@@ -262,7 +262,7 @@ func TestRunsAreListedUndoneAndPurged(t *testing.T) {
 		exit int
 		want string // on stderr
 	}{
-		{"undo STORE " + first.Run + " --state DIR/state", 64, "came after it"},
+		{"undo STORE " + first.Run + " --state DIR/state", 64, "is newer"},
 		{"undo STORE 20000101-000000-abcd --state DIR/state", 16, "there is no run"},
 		{"undo STORE " + first.Run[:19] + "x --state DIR/state", 16, "did you mean " + first.Run},
 		{"purge STORE " + first.Run + " --state DIR/state", 64, "--yes"},

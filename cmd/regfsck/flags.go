@@ -89,7 +89,7 @@ func graceFlag() cli.Flag {
 }
 
 func untaggedFlag() cli.Flag {
-	return switchFlag("untagged", "count manifests that no tag leads to as garbage, as garbage-collect -m does", "m", "delete-untagged")
+	return switchFlag("untagged", "count manifests that no tag references as garbage, as garbage-collect -m does", "m", "delete-untagged")
 }
 
 func followFlag() cli.Flag {
@@ -246,7 +246,7 @@ var severities = map[string]finding.Severity{
 func fromFlags() []cli.Flag {
 	return group(catalog.AboutCopies,
 		listFlag("from", "copy what is missing or corrupt from `SOURCE`: a registry's storage as STORE, a directory with blobs/sha256/…, or a registry https://host[/prefix] (repeatable, the first that has it is taken)"),
-		switchFlag("from-all", "copy also what no tag is known to need: what manifests without a tag lack"),
+		switchFlag("from-all", "also copy what no tag is known to need: the missing blobs of manifests without a tag"),
 		listFlag("from-repo", "look in a registry's repository NEW for what OLD needs here, as `OLD=NEW` (repeatable)"),
 	)
 }
@@ -295,7 +295,7 @@ func setNotes(c *cli.Context) (notes []string) {
 const usualSettings = "/etc/regfsck.yml"
 
 func configFlag() cli.Flag {
-	return textFlag(settings.ConfigName, "take flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
+	return textFlag(settings.ConfigName, "read flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
 }
 
 // elsewhere returns where a flag was set, if not on the command line.

@@ -262,7 +262,7 @@ func TestTheRegistryIsAsked(t *testing.T) {
 	}{
 		{registry.Writable, "config.yml", "localhost:5000 and takes pushes"},
 		{registry.Writable, "readonly.yml", "was started without that"},
-		{registry.Unclear, "readonly.yml", "can't be told whether it is read-only"},
+		{registry.Unclear, "readonly.yml", "it is unknown whether it is read-only"},
 		{registry.ReadOnly, "cache.yml", "writes what is pulled"},
 		{registry.ReadOnly, "readonly.yml", ""},
 		{registry.ReadOnly, "config.yml", ""},

@@ -74,7 +74,7 @@ func TestHealAll(t *testing.T) {
 		}
 	}
 	f.run("check", "STORE", "--from", "DIR/backup")
-	if said := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(said, "2 lost blobs more are in a source, and no tag is known to need them: a fix copies them with --from-all.") {
+	if said := strings.Join(strings.Fields(f.out.String()), " "); !strings.Contains(said, "2 more lost blobs are in a source, and no tag is known to need them: a fix copies them with --from-all.") {
 		t.Error(f.out.String())
 	}
 

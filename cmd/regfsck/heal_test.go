@@ -333,7 +333,7 @@ func TestRecipesOfHealing(t *testing.T) {
 		words := strings.Fields(strings.NewReplacer("https://mirror.example", mirror.URL, "/var/lib/registry", f.store, "/mnt", f.dir, "/var/lib/containerd", f.dir+"/node").Replace(command))
 		exit, want, said := f.run(append(words, "--no-progress")...), 4, "1 of 1 broken tag can be pulled again."
 		if returns {
-			want, said = 0, "comes back as the source has it"
+			want, said = 0, "is restored from the source"
 		}
 		if slices.Contains(words, "--apply") {
 			exit, want = f.run(append(words, "--no-progress", "--yes", "--max-delete", "100%")...), 1
@@ -429,7 +429,7 @@ func TestASourceThatCannotBeAsked(t *testing.T) {
 		f.rewrite(t, damaged)
 		before := f.content(t)
 		for _, from := range []string{down.URL, "DIR/bad"} {
-			if exit := f.run("check", "STORE", "--from", from); exit&8 == 0 || !strings.Contains(f.out.String(), "may be where nobody could look") {
+			if exit := f.run("check", "STORE", "--from", from); exit&8 == 0 || !strings.Contains(f.out.String(), "may be in a place that could not be read") {
 				t.Errorf("%s, check --from %s: exit %d\n%s%s", what, from, exit, f.out.String(), f.errs.String())
 			}
 			if said := f.out.String(); what != "child" && (!strings.Contains(said, "that could not be asked") || strings.Contains(said, "in no source")) {
@@ -437,7 +437,7 @@ func TestASourceThatCannotBeAsked(t *testing.T) {
 			}
 			for _, also := range [][]string{nil, {"--also", "blob-missing", "--also", "tag-dangling"}} {
 				exit := f.run(append([]string{"fix", "STORE", "--from", from, "--apply", "--yes", "--undo", "none", "--max-delete", "100%"}, also...)...)
-				if empty := strings.Contains(f.out.String(), "NOTHING TO DO"); exit != 12 && empty || !empty && (exit != 64 || !strings.Contains(f.errs.String(), "may be where nobody could look")) {
+				if empty := strings.Contains(f.out.String(), "NOTHING TO DO"); exit != 12 && empty || !empty && (exit != 64 || !strings.Contains(f.errs.String(), "may be in a place that could not be read")) {
 					t.Errorf("%s, fix --from %s %v: exit %d\n%s%s", what, from, also, exit, f.out.String(), f.errs.String())
 				}
 				f.untouched(t, what+" "+from, before)

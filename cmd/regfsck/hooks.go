@@ -165,7 +165,7 @@ func (h *hooks) signal() {
 		}
 		h.say("waiting until --" + h.name + " has ended" + then + "; Ctrl-C " + words.Plural(left, "more time", "more times") + " ends it")
 	case h.running != nil && left == 0:
-		h.say("--" + h.name + " is told to end (SIGTERM); another Ctrl-C kills it")
+		h.say("--" + h.name + " was sent SIGTERM; another Ctrl-C kills it")
 		h.running.Terminate()
 	case h.running != nil:
 		h.say("--" + h.name + " is killed")
@@ -175,13 +175,13 @@ func (h *hooks) signal() {
 		exit := exitcode.Cancelled | exitcode.Incomplete
 		vars := append(planVars(h.job, h.plan), settings.HookPrefix+"VERDICT=stopped", settings.HookPrefix+"EXIT="+strconv.Itoa(int(exit)), settings.HookPrefix+"NAME=after")
 		if err := hook.Replace(h.job.consent.after, append(h.environ(), vars...), int(exit)); err != nil {
-			h.job.out.say("it can't be ended at once: " + err.Error())
+			h.job.out.say("it can't be stopped at once: " + err.Error())
 		}
 	}
 }
 
 // endedAtOnce is said by a second signal where --after is still to run.
-const endedAtOnce = "the change is ended at once, and nothing is lost; the same command completes it, and regfsck undo reverts it. --after runs now (SIGQUIT ends that)"
+const endedAtOnce = "the change was stopped at once, and nothing is lost; the same command completes it, and regfsck undo reverts it. --after runs now (SIGQUIT stops that)"
 
 // planVars returns the variables that describe the plan to a command.
 func planVars(j *job, r *report.Plan) []string {

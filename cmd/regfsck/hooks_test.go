@@ -39,11 +39,11 @@ func TestWaitReadonly(t *testing.T) {
 		want  string // on stdout, or on stderr
 	}{
 		{[]registry.State{registry.ReadOnly}, "", 0, 1, "The registry at r:5000 is read-only.\n"},
-		{[]registry.State{registry.Writable, registry.Writable, registry.Absent, registry.Unclear, registry.ReadOnly}, "", 0, 5, "waiting: r:5000 takes pushes\nregfsck: waiting: r:5000 doesn't answer\nregfsck: waiting: r:5000 doesn't say"},
+		{[]registry.State{registry.Writable, registry.Writable, registry.Absent, registry.Unclear, registry.ReadOnly}, "", 0, 5, "waiting: r:5000 takes pushes\nregfsck: waiting: r:5000 doesn't answer\nregfsck: waiting: r:5000 doesn't report"},
 		{[]registry.State{registry.Writable}, "--timeout 10s", 64, 11, "r:5000 takes pushes, after 10s\n"},
 		{[]registry.State{registry.Absent}, "--timeout 0s", 64, 1, "r:5000 doesn't answer, after 0s\n"},
-		{[]registry.State{registry.Unclear}, "--timeout 1s", 64, 2, "r:5000 doesn't say which methods it allows, after 1s\n"},
-		{[]registry.State{registry.Writable, registry.LoginWanted}, "", 8, 2, "r:5000 wants a login"},
+		{[]registry.State{registry.Unclear}, "--timeout 1s", 64, 2, "r:5000 doesn't report which methods it allows, after 1s\n"},
+		{[]registry.State{registry.Writable, registry.LoginWanted}, "", 8, 2, "r:5000 requires a login"},
 	} {
 		f, times := asked(t, c.says...)
 		exit := f.run(append([]string{"wait-readonly", "r:5000"}, strings.Fields(c.flags)...)...)
@@ -77,8 +77,8 @@ func TestBadArgumentsOfWaitReadonly(t *testing.T) {
 		"r:5000 --timeout soon":        "--timeout is a duration",
 		"registry":                     "names no port",
 		"ftp://r:5000":                 "by http or https",
-		"http://u:hunter2@r:5000":      "leave out what stands before the @",
-		"u:hunter2@r:5000":             "leave out what stands before the @",
+		"http://u:hunter2@r:5000":      "leave out the part before the @",
+		"u:hunter2@r:5000":             "leave out the part before the @",
 		"u:hunter2@r:5000:5000?hunter": "no address",
 	} {
 		exit := f.run(append([]string{"wait-readonly"}, strings.Fields(args)...)...)

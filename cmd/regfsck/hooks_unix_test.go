@@ -311,7 +311,7 @@ func TestTheThirdInterruptEndsBefore(t *testing.T) {
 	h.arrives("ready")
 	p.interrupt("2 more times")
 	p.interrupt("1 more time")
-	p.interrupt("--before is told to end (SIGTERM)")
+	p.interrupt("--before was sent SIGTERM")
 	if exit := p.ends(); exit != 32 || strings.Contains(p.said.String(), "it went on") {
 		t.Errorf("exit %d, %s", exit, p.said.String())
 	}
@@ -331,7 +331,7 @@ func TestTheFourthInterruptKillsAfter(t *testing.T) {
 	h.arrives("ready")
 	p.interrupt("waiting until --after has ended; Ctrl-C 2 more times ends it")
 	p.interrupt("1 more time")
-	p.interrupt("told to end")
+	p.interrupt("was sent SIGTERM")
 	p.interrupt("--after is killed")
 	exit := p.ends()
 	var doc struct {
@@ -370,7 +370,7 @@ func TestTheSecondInterruptOfAChange(t *testing.T) {
 	p := startHooked(t, slices.Concat([]string{"fix", f.store, "--apply"}, flags,
 		[]string{"--before", "true", "--after", "env >" + notes + "; echo >" + h.path("ready") + "; read x <" + h.path("go") + "; echo came to its end; exit 3"})...)
 	<-arrived
-	p.interrupt("a second Ctrl-C ends it at once, loses nothing either, and runs --after")
+	p.interrupt("a second Ctrl-C stops at once, loses nothing either, and runs --after")
 	p.interrupt("--after runs now")
 	h.arrives("ready")
 	p.signal(syscall.SIGINT)
@@ -404,7 +404,7 @@ func TestAnInterruptedChangeWithoutAfter(t *testing.T) {
 	proxy, arrived := stuck(t, s)
 	p := startHooked(t, "fix", f.store, "--apply", "--s3-endpoint", proxy.Endpoint, "--yes", "--state", filepath.Join(f.dir, "of-both"), "--before", "true")
 	<-arrived
-	p.interrupt("a second Ctrl-C ends it at once, and loses nothing either")
+	p.interrupt("a second Ctrl-C stops at once, and nothing is lost either")
 	p.signal(syscall.SIGINT)
 	p.ends()
 	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGINT {

@@ -138,7 +138,7 @@ func TestAnOldListing(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"fix STORE --listing " + listing, "there is no flag --listing"},
 		{"check STORE --listing " + listing + "-none", "no such file"},
-		{"check STORE --listing " + listing + " --follow x", "without --follow"},
+		{"check STORE --listing " + listing + " --follow x", "can't be used with --follow"},
 		{"check STORE --listing " + filepath.Join(f.store, "docker"), "is no file"},
 	} {
 		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {

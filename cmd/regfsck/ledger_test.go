@@ -314,7 +314,7 @@ func TestLedgerArguments(t *testing.T) {
 		"--verify 99999999PiB":                                 "--verify is manifests",
 		"--verify 200GiB":                                      "--verify 200GiB needs --ledger",
 		"--verify missing":                                     "--verify missing needs --verified",
-		"--verify all --verified DIR/text":                     "--verified goes with --verify missing",
+		"--verify all --verified DIR/text":                     "--verified can be used with --verify missing",
 		"--verified DIR/nothing-*":                             "there is no such file",
 		"--verified DIR/text":                                  "DIR/text is no ledger",
 		"--reverify-after 3d":                                  "--reverify-after needs --ledger or --verified",
@@ -322,10 +322,10 @@ func TestLedgerArguments(t *testing.T) {
 		"--shard 1/2":                                          "--shard needs --ledger",
 		"--shard 3/2 --ledger DIR/l":                           "--shard is a part like 3/10",
 		"--shard 9 --ledger DIR/l":                             "$JOB_COMPLETION_INDEX is \"9\", and has to be a number from 0 to 8",
-		"--shard 1/2 --ledger DIR/l --untagged":                "goes without --untagged",
-		"--shard 1/2 --ledger DIR/l --verify all":              "goes without --verify",
-		"--shard 1/2 --ledger DIR/l --verified DIR/text":       "goes without --verified",
-		"--shard 1/2 --ledger DIR/l --report DIR/report.junit": "the ending says",
+		"--shard 1/2 --ledger DIR/l --untagged":                "can't be used with --untagged",
+		"--shard 1/2 --ledger DIR/l --verify all":              "can't be used with --verify",
+		"--shard 1/2 --ledger DIR/l --verified DIR/text":       "can't be used with --verified",
+		"--shard 1/2 --ledger DIR/l --report DIR/report.junit": "the name's ending selects",
 	} {
 		want = strings.ReplaceAll(want, "DIR", f.dir)
 		if exit := f.run(append([]string{"check", "STORE"}, strings.Fields(args)...)...); exit != 16 || !strings.Contains(f.errs.String(), want) || f.seen != nil {
@@ -333,7 +333,7 @@ func TestLedgerArguments(t *testing.T) {
 		}
 	}
 	delete(f.env, completionIndex)
-	if exit := f.run("check", "STORE", "--shard", "2", "--ledger", "DIR/l"); exit != 16 || !strings.Contains(f.errs.String(), "say which part it is: 1/2") {
+	if exit := f.run("check", "STORE", "--shard", "2", "--ledger", "DIR/l"); exit != 16 || !strings.Contains(f.errs.String(), "or name the part, such as 1/2") {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 }

@@ -36,9 +36,9 @@ var ledgerNames = []string{"ledger", "reverify-after", "verified", "shard"}
 // ledgerFlags name ledgers of hashed blobs.
 func ledgerFlags() []cli.Flag {
 	return group(catalog.AboutLedger,
-		textFlag("ledger", "hash only what `FILE` doesn't know to be right, and write down there what was hashed"),
+		textFlag("ledger", "hash only what `FILE` doesn't record as right, and record there what was hashed"),
 		valueFlag("reverify-after", "90d", "hash again what was hashed longer than `DURATION` ago"),
-		listFlag("verified", "take blobs for hashed that the ledger `FILE` knows to be right, or the report of a batch job whose manifest.json it is; a pattern such as 'part-*' names several (repeatable)"),
+		listFlag("verified", "count blobs as hashed that the ledger `FILE` records as right, or the report of a batch job, by its manifest.json; a pattern such as 'part-*' names several (repeatable)"),
 		textFlag("shard", "hash only the part `I/N` of all blobs, without a look at links; N alone takes I from $"+completionIndex+", which counts from 0"),
 	)
 }
@@ -70,24 +70,24 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 		}
 		for _, name := range []string{"verify", "verified", "from", "untagged", "thorough", "grace", "uploads-older-than", "no-wait", listingName, sinceName, "state", acceptName} {
 			if c.IsSet(name) {
-				return l, failure.Misuse(hint, "--shard only hashes blobs, and goes without --%s", name)
+				return l, failure.Misuse(hint, "--shard only hashes blobs, and can't be used with --%s", name)
 			}
 		}
 	}
 	whole := p.verify == graph.Verify{}
 	switch {
 	case c.IsSet("shard") && l.path == "":
-		return l, failure.Misuse(hint, "--shard needs --ledger, where its part is written down")
+		return l, failure.Misuse(hint, "--shard needs --ledger, which records its part")
 	case c.IsSet("ledger") && l.path == "":
 		return l, failure.Misuse(hint, "--ledger needs a FILE")
 	case l.path != "" && whole && l.part.N == 0:
 		return l, failure.Misuse(hint, "--ledger needs --verify: all, missing, a part like 3/30, or a size like 200GiB")
 	case p.verify.Budget > 0 && l.path == "":
-		return l, failure.Misuse(hint, "--verify %s needs --ledger, which tells what wasn't hashed for the longest time", c.String("verify"))
+		return l, failure.Misuse(hint, "--verify %s needs --ledger, which records when each blob was hashed", c.String("verify"))
 	case p.verify.Missing && len(files) == 0:
-		return l, failure.Misuse(hint, "--verify missing needs --verified, which tells what isn't missing")
+		return l, failure.Misuse(hint, "--verify missing needs --verified, which names the blobs that were hashed")
 	case len(files) > 0 && !whole && !p.verify.Missing:
-		return l, failure.Misuse(hint, "--verified goes with --verify missing, or without --verify")
+		return l, failure.Misuse(hint, "--verified can be used with --verify missing, or without --verify")
 	case c.IsSet("reverify-after") && l.path == "" && len(files) == 0:
 		return l, failure.Misuse(hint, "--reverify-after needs --ledger or --verified")
 	case l.path == "" && len(files) == 0:
@@ -246,7 +246,7 @@ func shardOf(text, index string) (p ledger.Part, err error) {
 	i, err := strconv.ParseUint(index, 10, 32)
 	switch {
 	case index == "":
-		return p, fmt.Errorf("%s needs $%s, which isn't set; say which part it is: 1/%s", text, completionIndex, text)
+		return p, fmt.Errorf("%s needs $%s, which isn't set; or name the part, such as 1/%s", text, completionIndex, text)
 	case err != nil || i >= n:
 		return p, fmt.Errorf("%s: $%s is %q, and has to be a number from 0 to %d", text, completionIndex, index, n-1)
 	}

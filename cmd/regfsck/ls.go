@@ -77,7 +77,7 @@ func listOf(s *session, c *cli.Context) (*listing, error) {
 		}
 	}
 	if l.ref.Digest != "" {
-		return nil, failure.Misuse("regfsck why tells what keeps a manifest.", "ls lists by tags, and %s names none", l.ref)
+		return nil, failure.Misuse("regfsck why shows what keeps a manifest.", "ls lists by tags, and %s names none", l.ref)
 	}
 	if c.IsSet("sort") {
 		if _, err = oneOf(c, "sort", sorts); err != nil {
@@ -86,11 +86,11 @@ func listOf(s *session, c *cli.Context) (*listing, error) {
 	}
 	switch {
 	case l.sort == "created" && l.ref.Repository == "":
-		return nil, failure.Misuse("A repository's tags can be: regfsck ls STORE REPO --sort created.", "repositories can't be sorted by when they were created: nothing says so")
+		return nil, failure.Misuse("A repository's tags can be: regfsck ls STORE REPO --sort created.", "repositories can't be sorted by when they were created: that is not recorded")
 	case c.IsSet("sort") && (l.broken || l.ref.Tag != ""):
 		return nil, failure.Misuse(seeHelp("ls"), "--sort is for lists of repositories and of tags")
 	case l.broken && l.ref.Tag != "":
-		return nil, failure.Misuse(seeHelp("ls"), "--broken is for lists; what is wrong with one tag is said without it")
+		return nil, failure.Misuse(seeHelp("ls"), "--broken is for lists; without it the answer shows what is wrong with one tag")
 	}
 	if n := c.String("limit"); n != "" {
 		if l.limit, err = strconv.Atoi(n); err != nil || l.limit < 0 {

@@ -120,7 +120,7 @@ func TestListsRefuse(t *testing.T) {
 		"ls STORE app:":                         "there is no tag",
 		"ls STORE :x":                           "names no repository",
 		"ls STORE --sort tag":                   "--sort is size, own, name, pushed or created",
-		"ls STORE --sort created":               "nothing says so",
+		"ls STORE --sort created":               "that is not recorded",
 		"ls STORE --sort own --broken":          "--sort is for lists",
 		"ls STORE app:1.0 --broken":             "--broken is for lists",
 		"ls STORE --limit -1":                   "--limit is a number from 0",

@@ -280,7 +280,7 @@ func reportFiles(paths []string, answer report.Document) (files []*reportFile, u
 				endings = append(endings, f.Ext)
 			}
 			last := len(endings) - 1
-			return nil, false, failure.Misuse("", "--report %s: the ending says in which form a report is written, and here it is one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
+			return nil, false, failure.Misuse("", "--report %s: the name's ending selects the report's format, and must be one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
 		}
 		files, usage = append(files, &reportFile{outside.File{Path: path}, f}), usage || f.Usage
 	}

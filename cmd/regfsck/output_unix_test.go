@@ -111,7 +111,7 @@ func TestInterruptedCheck(t *testing.T) {
 		t.Errorf("while a blob is hashed once more: exit %d, %+v, %s", exit, doc, f.errs.String())
 	}
 	interrupt(fixtures.OpOpen, m.Key())
-	if exit := f.run("check", "STORE"); exit != 32 || f.out.Len() > 0 || !strings.Contains(f.errs.String(), "cancelled after 4 blobs and 6 links, of which nothing can be said without the rest; nothing was changed") {
+	if exit := f.run("check", "STORE"); exit != 32 || f.out.Len() > 0 || !strings.Contains(f.errs.String(), "cancelled after 4 blobs and 6 links, which is too little for any result; nothing was changed") {
 		t.Errorf("before that: exit %d, %s%s", exit, f.out.String(), f.errs.String())
 	}
 }

@@ -86,7 +86,7 @@ func acceptedOf(c *cli.Context, target string, now time.Time) (set *accept.Set, 
 			return nil, nil, failure.Misuse(hint, "--accept %w", err)
 		}
 		if file.Target != "" && file.Target != accept.Legible(target) {
-			notes = append(notes, "Nothing that "+path+" accepts holds here: it is for another store, "+file.Target+". If it is for this one too, take the line with target out of it.")
+			notes = append(notes, "Nothing that "+path+" accepts is accepted here: the file is for another store, "+file.Target+". If it is for this one too, remove the line with target from it.")
 			continue
 		}
 		rules = append(rules, file.Rules...)
@@ -126,7 +126,7 @@ func runAccept(s *session, c *cli.Context) error {
 	r, err := accept.NewRule(example, "", 0, s.now())
 	switch {
 	case strings.TrimSpace(example.Reason) == "":
-		return failure.Misuse(seeHelp("accept"), "--reason is missing: say why these findings are accepted")
+		return failure.Misuse(seeHelp("accept"), "--reason is missing: give the reason why these findings are accepted")
 	case err != nil:
 		return failure.Misuse(seeHelp("accept"), "--reason and --until: %w", err)
 	case r.Expired:
@@ -191,7 +191,7 @@ func acceptable(c *cli.Context) (func(id, severity, key string) bool, error) {
 // writeNew writes a file; it is an error if the file exists.
 func writeNew(path string, write func(io.Writer) error) error {
 	if _, err := os.Lstat(path); err == nil {
-		return failure.Misuse("Name another file: check takes several --accept.", "--output %s is there already, and somebody may have written in it", path)
+		return failure.Misuse("Name another file: check takes several --accept.", "--output %s exists already, and may have been edited", path)
 	}
 	f, err := outside.Create(path, location.Location{}, nil)
 	if err != nil {

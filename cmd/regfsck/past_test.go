@@ -56,7 +56,7 @@ func TestTheOwnPastHeals(t *testing.T) {
 			}
 			var undone applied
 			if exit := f.document(t, &undone, "undo", "STORE", healed.Run); exit&8 == 0 || undone.Totals.Skipped != len(image.Blobs)+1 ||
-				!strings.Contains(undone.Left[0].Reason, "what it was copied from is not kept where this undo can look") {
+				!strings.Contains(undone.Left[0].Reason, "the file that it was copied from is not kept where this undo can find it") {
 				t.Errorf("undo after the purge: exit %d, %+v", exit, undone)
 			}
 			f.untouched(t, "undo after the purge", whole)
@@ -180,7 +180,7 @@ func TestUnreadablePast(t *testing.T) {
 	}
 	write(t, state, "no directory") // unreadable for root too
 	f.run("check", "STORE", "--no-progress")
-	if n := strings.Count(strings.Join(strings.Fields(f.out.String()), " "), "could not be looked at, so that more may be healed"); n != 1 {
+	if n := strings.Count(strings.Join(strings.Fields(f.out.String()), " "), "could not be read, so more may be healed"); n != 1 {
 		t.Errorf("it is said %d times\n%s", n, f.out.String())
 	}
 	if err := os.Remove(state); err != nil {
@@ -223,7 +223,7 @@ func TestPastElsewhere(t *testing.T) {
 				"elsewhere\t/var/lib/regfsck\n"+here+"\t"+unmounted+"\n"+here+"\t"+unmounted+"/none\n"+here+"\t"+others+"\n")
 			var said struct{ Notes []string }
 			f.document(t, &said, command, "STORE")
-			want := "could not be looked into: /var/lib/regfsck on elsewhere, " + unmounted + gone + ", " + unmounted + "/none" + gone + "."
+			want := "could not be read: /var/lib/regfsck on elsewhere, " + unmounted + gone + ", " + unmounted + "/none" + gone + "."
 			if named := strings.Contains(strings.Join(said.Notes, "\n"), want); named != lost {
 				t.Errorf("%s: %q", command, said.Notes)
 			}

@@ -53,7 +53,7 @@ func runPrune(s *session, c *cli.Context) error {
 	j.consent.limits.ByRule = true
 	j.choose = func(scan *graph.Scan) (*gc.Removal, error) { return j.prune(c.Context, scan, r) }
 	if r.Idle() {
-		j.notes = append(j.notes, "No rule says which tags stay, so all do: give one, like --keep-last 10, or --policy FILE.")
+		j.notes = append(j.notes, "Without a rule all tags are kept: give one, such as --keep-last 10, or --policy FILE.")
 	}
 	return j.change(c.Context)
 }
@@ -84,9 +84,9 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.
 	case unbelievable:
 		return nil, failure.Misuse(retention.Hint, "--%w", input)
 	case wrong && errors.Is(rule, retain.ErrCopied):
-		hint := "--time created goes by when images were made. Nothing was changed."
+		hint := "--time created uses the time when images were made. Nothing was changed."
 		if slices.ContainsFunc(r.Policy, func(rule retain.Rule) bool { return rule.Expiry }) {
-			hint = "Leave --honour-expiry out, which counts from the push; --time created goes by when images were made. Nothing was changed."
+			hint = "Leave out --honour-expiry, which counts from the push; --time created uses the time when images were made. Nothing was changed."
 		}
 		return nil, failure.Misuse(hint, "%w", rule)
 	case wrong:
@@ -138,7 +138,7 @@ func ruleFlags(table []retain.Row) (flags []cli.Flag) {
 			flags = append(flags, textFlag(row.Name, row.Usage))
 		}
 	}
-	return group(catalog.AboutStay, append(flags, textFlag("policy", "take the rules from `FILE` (YAML; regfsck prune --schema prints its form)"))...)
+	return group(catalog.AboutStay, append(flags, textFlag("policy", "read the rules from `FILE` (YAML; regfsck prune --schema prints its schema)"))...)
 }
 
 // policyGiven returns the policy of the flags or of the policy file.
@@ -165,7 +165,7 @@ func policyGiven(c *cli.Context, table []retain.Row) (retain.Policy, error) {
 	}
 	file := c.String("policy")
 	if file != "" && len(given) > 0 {
-		return nil, failure.Misuse(seeHelp("prune"), "%s and --policy: the rules stand either in the file or in flags", given[0])
+		return nil, failure.Misuse(seeHelp("prune"), "%s and --policy: give the rules either in the file or as flags", given[0])
 	}
 	if file != "" {
 		return retention.ReadPolicy(file, table)

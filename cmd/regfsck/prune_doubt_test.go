@@ -226,7 +226,7 @@ func TestPruneOfUntaggedManifests(t *testing.T) {
 	p := f.prune(t, "--keep-untagged-within", "30d")
 	for name, want := range map[string]string{
 		"young": "keep-untagged-within 30d", "young index": "keep-untagged-within 30d", "old": "not kept by keep-untagged-within 30d",
-		"kept child": "something that stays references it", "of young": "something that stays references it",
+		"kept child": "something that is kept references it", "of young": "something that is kept references it",
 	} {
 		if got := strings.Trim(p.of(t, "app@"+m[name].Digest.String()).reason(), "; "); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)

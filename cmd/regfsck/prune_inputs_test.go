@@ -93,7 +93,7 @@ func TestListsThatStopAPrune(t *testing.T) {
 		"--keep-list DIR/none":                        "no such file",
 		"--keep-list DIR":                             "directory",
 		"--keep-list -":                               "-: it names no image",
-		"--keep-last 1 --keep-list-age 1d":            "there is none",
+		"--keep-last 1 --keep-list-age 1d":            "is the allowed age of a list",
 	} {
 		f.stdin = strings.NewReader("")
 		for _, apply := range []string{"", " --apply --yes"} {
@@ -154,7 +154,7 @@ func TestPruneKeepsWhatIsPulled(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", name, v, why)
 		}
 	}
-	if note := f.dir + "/access.log* tells of pulls of 3 tags and of 1 digest of the store"; !slices.Contains(p.Notes, note) {
+	if note := f.dir + "/access.log* has pulls of 3 tags and of 1 digest of the store"; !slices.Contains(p.Notes, note) {
 		t.Errorf("%q, not %q", p.Notes, note)
 	}
 	write(t, f.dir+"/policy.yml", "version: 1\nrules: [{keep-pulled-within: 90d, pulled-log: ["+f.dir+"/access.log, "+f.dir+"/access.log.1.gz]}]\n")
@@ -192,19 +192,19 @@ func TestLogsThatStopAPrune(t *testing.T) {
 	write(t, f.dir+"/empty", "")
 	for flags, want := range map[string]string{
 		"--pulled-log DIR/short":                         "DIR/short: from ",
-		"--pulled-log DIR/early":                         "there is no request in it that was met",
-		"--pulled-log DIR/holed.*":                       "there is no request in it that was met",
-		"--pulled-log DIR/rubbish":                       "no line in it tells of a request",
-		"--pulled-log DIR/good --pulled-log DIR/rubbish": "DIR/rubbish: no line in it tells of a request",
-		"--pulled-log DIR/failed":                        "there is no request in it that was met",
+		"--pulled-log DIR/early":                         "it has no request that succeeded",
+		"--pulled-log DIR/holed.*":                       "it has no request that succeeded",
+		"--pulled-log DIR/rubbish":                       "no line in it is a request",
+		"--pulled-log DIR/good --pulled-log DIR/rubbish": "DIR/rubbish: no line in it is a request",
+		"--pulled-log DIR/failed":                        "it has no request that succeeded",
 		"--pulled-log DIR/good --pulled-log DIR/x.zst":   "DIR/x.zst: it is compressed with zstd",
-		"--pulled-log DIR/empty":                         "there is no request in it that was met",
+		"--pulled-log DIR/empty":                         "it has no request that succeeded",
 		"--pulled-log DIR/other":                         "another registry's",
 		"--pulled-log DIR/cut.gz":                        "EOF",
 		"--pulled-log DIR/none*":                         "no such file",
 		"--pulled-log DIR":                               "directory",
-		"--keep-last 1":                                  "there is none",
-		"--pulled-log DIR/short --pulled-log-gap 9d":     "there is no request in it that was met",
+		"--keep-last 1":                                  "needs an access log",
+		"--pulled-log DIR/short --pulled-log-gap 9d":     "it has no request that succeeded",
 	} {
 		for _, apply := range []string{"", " --apply --yes"} {
 			want := strings.ReplaceAll(want, "DIR", f.dir)

@@ -74,7 +74,7 @@ func TestInvalidPolicies(t *testing.T) {
 		"--keep-last -1":                   "--keep-last",
 		"--keep-tags (":                    "--keep-tags (",
 		"--time today --keep-last 1":       "--time today",
-		"--keep-last 1 --policy " + good:   "either in the file or in flags",
+		"--keep-last 1 --policy " + good:   "either in the file or as flags",
 		"--policy " + dir + "/missing.yml": "no such file",
 	} {
 		if _, err := ofFlags(t, strings.Fields(args)...); err == nil || !strings.Contains(err.Error(), want) {

@@ -280,7 +280,7 @@ func TestPruneWithoutRules(t *testing.T) {
 	f := newFix(t, b)
 	for _, flags := range [][]string{nil, {"--repo", "other"}, {"--time", "created", "--may-remove", "**"}} {
 		p := f.prune(t, flags...)
-		if len(p.going()) > 0 || len(p.Steps) > 0 || !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, "No rule says which tags stay") }) {
+		if len(p.going()) > 0 || len(p.Steps) > 0 || !slices.ContainsFunc(p.Notes, func(n string) bool { return strings.Contains(n, "Without a rule all tags are kept") }) {
 			t.Errorf("%q: %q goes, notes %q", flags, p.going(), p.Notes)
 		}
 	}
@@ -291,7 +291,7 @@ func TestPruneWithoutRules(t *testing.T) {
 		"--keep-last -1":                           "neither a number",
 		"--keep-tags (":                            "missing closing",
 		"--time modified":                          "pushed or created",
-		"--keep-last 1 --policy DIR/policy.yml":    "either in the file or in flags",
+		"--keep-last 1 --policy DIR/policy.yml":    "either in the file or as flags",
 		"--policy DIR/nowhere.yml":                 "nowhere.yml",
 		"--keep-last 1 --repo a//b":                "slash",
 		"--keep-last 1 --also tag-dangling":        "there is no flag --also",

@@ -46,7 +46,7 @@ const listingName = "listing"
 
 // listingFlag is for commands that never change a store.
 func listingFlag() cli.Flag {
-	return listFlag(listingName, "take the names of blobs and links from `FILE`, a listing that was made before, in the place of listing the store (regfsck help scale; repeatable)")
+	return listFlag(listingName, "read the names of blobs and links from `FILE`, a listing that was made before, instead of listing the store (regfsck help scale; repeatable)")
 }
 
 // listedBy replaces the store's listing by the files, if there are any, and returns notes on
@@ -73,7 +73,7 @@ func listedBy(ctx context.Context, files []string, t location.Location, store ba
 		made = "whose file was written "
 	}
 	made += table.Made.UTC().Format("2006-01-02 15:04 UTC")
-	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: it is not known what was pushed or removed since. No removal is planned by it: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
+	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: what was pushed or removed since is unknown. It is not used to plan removals: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
 	return inventory.Over(store, table, o.Workers), notes, nil
 }
 
@@ -118,7 +118,7 @@ func (s *session) nouns(has func(backend.Traits) bool, ending string) string {
 func (s *session) resolve(c *cli.Context, store string) (location.Location, error) {
 	s.noCache, s.listings = c.Bool(noCache), c.StringSlice(listingName)
 	if len(s.listings) > 0 && len(c.StringSlice("follow")) > 0 {
-		return location.Location{}, failure.Misuse(seeHelp(c.Command.Name), "--listing goes without --follow: a listing doesn't say where links lead")
+		return location.Location{}, failure.Misuse(seeHelp(c.Command.Name), "--listing can't be used with --follow: a listing doesn't have the targets of links")
 	}
 	if err := s.checkOptions(c); err != nil {
 		return location.Location{}, err
@@ -202,7 +202,7 @@ func (j *job) takeOver(ctx context.Context) error {
 	defer w.Close()
 	switch err := w.BreakLock(ctx, id); {
 	case errors.Is(err, errors.ErrUnsupported):
-		return failure.Misuse("", "--break-lease is about %s: the lock of a %s goes with the process that had it", j.s.nouns(leased, "s"), j.target.Traits().Noun)
+		return failure.Misuse("", "--break-lease is for %s: the lock of a %s ends with its process", j.s.nouns(leased, "s"), j.target.Traits().Noun)
 	case errors.Is(err, fs.ErrNotExist):
 		return failure.Misuse("", "--break-lease %s: %w", id, err)
 	case ctx.Err() != nil:

@@ -39,7 +39,7 @@ func TestARepositoryIsRestored(t *testing.T) {
 		words := []string{"fix", "STORE", "--from", "DIR/backup", "--also", "tag-from-source", "--repo", repository, "--max-delete", "100%"}
 		f.run(append(words, "--no-progress")...)
 		f.untouched(t, "a plan", before)
-		if !strings.Contains(f.out.String(), "comes back as the source has it") {
+		if !strings.Contains(f.out.String(), "is restored from the source") {
 			t.Errorf("%s\n%s", f.out.String(), f.errs.String())
 		}
 		var a applied
@@ -127,14 +127,14 @@ func TestNotRestored(t *testing.T) {
 	saved := filepath.Join(f.dir, "plan")
 	f.run(append(words, "--save-plan", saved)...)
 	os.Rename(filepath.Join(f.dir, "backup"), filepath.Join(f.dir, "moved"))
-	if exit := f.run("apply", saved, "--yes"); exit != 8 || !strings.Contains(f.errs.String(), "nothing says any more which tags come back: ") || !strings.Contains(f.errs.String(), "backup can't be used any more: there is no such file") {
+	if exit := f.run("apply", saved, "--yes"); exit != 8 || !strings.Contains(f.errs.String(), "which tags to restore is unknown: ") || !strings.Contains(f.errs.String(), "backup can't be used any more: there is no such file") {
 		t.Errorf("exit %d, %s", exit, f.errs.String())
 	}
 	os.Rename(filepath.Join(f.dir, "moved"), filepath.Join(f.dir, "backup"))
 	for flags, said := range map[string]string{
 		"--also tag-from-source":                              "needs a registry's storage in --from",
 		"--also tag-from-source --from DIR/backup --repo nix": "--repo nix: no source has a tag of it",
-		"--from DIR/backup --repo app":                        "--repo goes with --also tag-from-source",
+		"--from DIR/backup --repo app":                        "--repo can only be used with --also tag-from-source",
 	} {
 		if exit := f.run(append([]string{"fix", "STORE"}, strings.Fields(flags)...)...); exit != 16 || !strings.Contains(f.errs.String(), said) {
 			t.Errorf("%s: exit %d, %s", flags, exit, f.errs.String())
@@ -198,7 +198,7 @@ func TestAnUndoKeepsRestoredImages(t *testing.T) {
 			}
 		}
 		exit := f.run("undo", "STORE")
-		if exit != 8 || !strings.Contains(f.out.String(), "is needed by what was pushed or brought back since, and stays") {
+		if exit != 8 || !strings.Contains(f.out.String(), "is needed by what was pushed or restored since, and is kept") {
 			t.Errorf("%s: exit %d, %s%s", how, exit, f.out.String(), f.errs.String())
 		}
 		if left := f.broken(t); len(left) > 0 {

@@ -97,7 +97,7 @@ func TestARemovalOfNothing(t *testing.T) {
 		{[]string{"other@sha256:12"}, "a digest is sha256:"},
 		{[]string{"other:"}, "there is no tag behind the colon"},
 		{nil, "rm takes a STORE and one REF"},
-		{[]string{"other", "--tags-only"}, "names no tag"},
+		{[]string{"other", "--tags-only"}, "is not a tag"},
 		{[]string{"other:v1", "--tags-only", "--untagged"}, "--tags-only leaves all manifests"},
 		{[]string{"other:v1", "--only", "tag-removed"}, "there is no finding"},
 		{[]string{"other:v1", "--max-delete", "1%"}, "there is no flag --max-delete"},
@@ -185,7 +185,7 @@ func TestOrphanedSignatures(t *testing.T) {
 		{"rm", "STORE", "team/app:v1", "team/app:v2"},
 		{"prune", "STORE", "--keep-tags", "v3"},
 	} {
-		if exit := f.run(command...); exit != 0 || !strings.Contains(f.out.String(), "1 signature in another repository stays, but its image is removed:") || !strings.Contains(f.out.String(), signature) {
+		if exit := f.run(command...); exit != 0 || !strings.Contains(f.out.String(), "1 signature in another repository is kept, but its image is removed:") || !strings.Contains(f.out.String(), signature) {
 			t.Errorf("%q: exit %d\n%s%s", command, exit, f.out.String(), f.errs.String())
 		}
 		var doc struct {

@@ -90,22 +90,22 @@ func TestErrorsOfSettings(t *testing.T) {
 		{"fix:\n  max-delete: half\n", nil, "fix STORE", []string{"--max-delete is a share", "--max-delete is set by FILE, line 2.\n"}},
 		{"thorough: perhaps\n", nil, "check STORE", []string{`FILE, line 1: --thorough is true or false, not "perhaps"`}},
 		{"grce: 1h\n", nil, "check STORE", []string{"FILE, line 1: there is no flag --grce; did you mean grace?"}},
-		{"grace: 1h\ngrace: 2h\n", nil, "check STORE", []string{"FILE, line 2: grace stands there twice"}},
+		{"grace: 1h\ngrace: 2h\n", nil, "check STORE", []string{"FILE, line 2: grace is given twice"}},
 		{"grace: [1h, 2h]\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
 		{"grace:\n", nil, "check STORE", []string{"FILE, line 1: grace: it takes one value"}},
-		{"chek: {grace: 1h}\n", nil, "check STORE", []string{`there is no command "chek" that takes settings; did you mean check?`}},
-		{"explain: {color: never}\n", nil, "check STORE", []string{`there is no command "explain" that takes settings`}},
+		{"chek: {grace: 1h}\n", nil, "check STORE", []string{`no command "chek" has settings; did you mean check?`}},
+		{"explain: {color: never}\n", nil, "check STORE", []string{`no command "explain" has settings`}},
 		{"ls: {state: /x}\n", nil, "check STORE", []string{"FILE, line 1: ls has no flag --state"}},
-		{"fix: {apply: true}\n", nil, "check STORE", []string{"--apply is taken from the command line alone"}},
-		{"yes: true\n", nil, "fix STORE", []string{"--yes is taken from the command line alone"}},
+		{"fix: {apply: true}\n", nil, "check STORE", []string{"--apply can be given only on the command line"}},
+		{"yes: true\n", nil, "fix STORE", []string{"--yes can be given only on the command line"}},
 		{"- grace\n", nil, "check STORE", []string{"FILE, line 1: a file of settings has lines like"}},
 		{"a: b: c\n", nil, "check STORE", []string{"--config FILE: yaml: "}},
 		{"grace: 1h\n---\ngrace: 2h\n", nil, "check STORE", []string{"more than one document"}},
-		{"", map[string]string{"REGFSCK_YES": "true"}, "fix STORE --apply", []string{"REGFSCK_YES: --yes is taken from the command line alone"}},
+		{"", map[string]string{"REGFSCK_YES": "true"}, "fix STORE --apply", []string{"REGFSCK_YES: --yes can be given only on the command line"}},
 		{"", map[string]string{"REGFSCK_GRCE": "1h"}, "check STORE", []string{"no flag for the variable REGFSCK_GRCE; did you mean REGFSCK_GRACE?"}},
 		{"store: /var/lib/registry\n", nil, "check STORE", []string{"FILE, line 1: there is no flag --store: STORE is named on the command line"}},
 		{"", map[string]string{"REGFSCK_STORE": "/x"}, "check STORE", []string{"REGFSCK_STORE: STORE is named on the command line"}},
-		{"grace: 1h\ncheck: [grace]\n", nil, "check STORE", []string{"FILE, line 2: check is a command: below it stand lines like"}},
+		{"grace: 1h\ncheck: [grace]\n", nil, "check STORE", []string{"FILE, line 2: check is a command: write lines like"}},
 		{"max_delete: 10%\n", nil, "check STORE", []string{"FILE, line 1: ", "such as max-delete"}},
 		{"report: [a.json, {b: c}]\n", nil, "check STORE", []string{"FILE, line 1: report: it takes one value"}},
 		{"", nil, "check STORE --config=", []string{"--config names no file"}},
@@ -198,14 +198,14 @@ func TestNoSettingWeakensAGuard(t *testing.T) {
 		t.Fatal(f.errs.String())
 	}
 	for _, c := range []struct{ flag, value, want string }{
-		{"undo", "none", "command line alone"}, {"registry-running-ok", "true", "command line alone"},
-		{"allow-tagless", "true", "command line alone"}, {"also", "tag-dangling", "command line alone"},
-		{"may-remove", "v1", "command line alone"}, {"honour-expiry", "true", "command line alone"},
+		{"undo", "none", "only on the command line"}, {"registry-running-ok", "true", "only on the command line"},
+		{"allow-tagless", "true", "only on the command line"}, {"also", "tag-dangling", "only on the command line"},
+		{"may-remove", "v1", "only on the command line"}, {"honour-expiry", "true", "only on the command line"},
 		{"untagged", "true", "by a command that removes"}, {"no-wait", "true", "by a command that removes"},
 		{"max-delete", "26%", "wider than 25%"}, {"grace", "59m", "shorter than 1h"}, {"uploads-older-than", "6d", "shorter than 168h"},
 	} {
 		commands := []string{"fix STORE", "fix STORE --apply --yes"}
-		if c.want == "command line alone" || c.flag == "max-delete" {
+		if c.want == "only on the command line" || c.flag == "max-delete" {
 			commands = append(commands, "apply "+saved+" --yes")
 		}
 		for _, command := range commands {

@@ -61,7 +61,7 @@ func TestSinceEqualsDiff(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"check STORE --since DIR/none.json", "no such file"},
 		{"check STORE --since DIR/r.html", "Give what regfsck check wrote"},
-		{"check STORE --since DIR/old.json --shard 1/2 --ledger DIR/l", "goes without --since"},
+		{"check STORE --since DIR/old.json --shard 1/2 --ledger DIR/l", "can't be used with --since"},
 	} {
 		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
 			t.Errorf("%s: exit %d, %s", c.args, exit, f.errs.String())

@@ -79,7 +79,7 @@ func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) ([]j
 			if run.Kept, err = kept(r.ID); ctx.Err() != nil {
 				return nil, ctx.Err()
 			} else if err != nil {
-				s.say("what run " + r.ID + " keeps is not known: " + err.Error())
+				s.say("it is unknown how much run " + r.ID + " keeps: " + err.Error())
 				d.Exit |= exitcode.Incomplete
 			}
 		}

@@ -30,7 +30,7 @@ type pastRuns struct {
 // pastOf reads the arguments of undo and purge, and the runs.
 func pastOf(s *session, c *cli.Context, command string) (*pastRuns, error) {
 	if c.NArg() == 0 || slices.Contains(c.Args().Slice(), "") {
-		return nil, failure.Misuse(seeHelp(command), "no STORE was given; what changes a store must be told which")
+		return nil, failure.Misuse(seeHelp(command), "no STORE was given; a command that changes a store needs it")
 	}
 	p := &pastRuns{job: job{s: s, command: command, reach: s.reach(c)}}
 	p.policy.follow = c.StringSlice("follow")
@@ -87,7 +87,7 @@ func (p *pastRuns) known(ctx context.Context, run string) error {
 	}
 	hint := "regfsck undo STORE --list names them."
 	if is := p.target.Traits(); is.Root == "" {
-		hint += "\nThe name of a " + is.Noun + "'s state directory comes from " + is.NamedBy + "; --state names another one."
+		hint += "\nThe name of a " + is.Noun + "'s state directory is made from " + is.NamedBy + "; --state names another one."
 	}
 	for _, d := range p.others(ctx) {
 		hint += "\nThis store has been changed with another state directory too: " + words.Clean(d.String())
@@ -281,6 +281,6 @@ func (p *pastRuns) askPurge(ctx context.Context, ids []string, kept int64) error
 	if len(ids) > 1 {
 		what, called, word = fmt.Sprintf("%d runs", len(ids)), "the word purge", "purge"
 	}
-	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To go on, type %s: ", words.Size(kept), what, word)
+	question := fmt.Sprintf("This frees %s and ends the undo of %s for good. To continue, type %s: ", words.Size(kept), what, word)
 	return ask(ctx, p.s, question, called, word)
 }

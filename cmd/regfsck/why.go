@@ -132,9 +132,9 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 	switch all := u.Match(q.hex, named+1); len(all) {
 	case 0:
 		if !q.Result.Complete {
-			return "", failure.New(exitcode.Incomplete, failure.Misuse("", "nothing speaks of %s in what could be read of %s", q.asked, q.Target), "")
+			return "", failure.New(exitcode.Incomplete, failure.Misuse("", "nothing refers to %s in what could be read of %s", q.asked, q.Target), "")
 		}
-		return "", failure.Misuse("", "nothing in %s speaks of %s", q.Target, q.asked)
+		return "", failure.Misuse("", "nothing in %s refers to %s", q.Target, q.asked)
 	case 1:
 		return all[0], nil
 	default:

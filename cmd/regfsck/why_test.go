@@ -151,7 +151,7 @@ func TestWhyRefuses(t *testing.T) {
 		"why STORE a b":                                "takes a STORE and one DIGEST or REF",
 		"why STORE sha256:abc":                         "the first 8 hex digits",
 		"why STORE sha256:xyz":                         "no digest",
-		"why STORE 0123456789abcdef":                   "nothing in " + f.store + " speaks of 0123456789abcdef",
+		"why STORE 0123456789abcdef":                   "nothing in " + f.store + " refers to 0123456789abcdef",
 		"why STORE " + either[0][7:15]:                 either[0][7:15] + " may be " + either[0] + " or " + either[1] + "\n",
 		"why STORE deadbeaf:v1":                        "no repository deadbeaf in " + f.store + "; did you mean deadbeef?",
 		"why STORE deadbeef:v2":                        "no tag deadbeef:v2 in " + f.store + "; did you mean deadbeef:v1?",

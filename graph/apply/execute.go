@@ -54,7 +54,7 @@ func (r *run) carryOut(ctx context.Context, todo []*plan.Step) error {
 func (r *run) syncLinks(ctx context.Context) {
 	r.unsyncedLinks = false
 	if err := syncStore(ctx, r.Store); err != nil {
-		r.stopReason = "removed links could come back after a power failure: " + err.Error()
+		r.stopReason = "a power failure could restore removed links: " + err.Error()
 	}
 }
 
@@ -200,7 +200,7 @@ func (r *run) recordReceipts(results []*stepResult) error {
 }
 
 // errNoAnswer means that the store returned fewer results than requested.
-var errNoAnswer = errors.New("the store did not say whether it was done")
+var errNoAnswer = errors.New("the store did not report whether it was done")
 
 // recordResult counts a step as done, skipped or failed.
 func (r *run) recordResult(w *stepResult) {

@@ -91,7 +91,7 @@ func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 }
 
 func retentionRefusal(why string) Refusal {
-	return Refusal{Why: why, How: "Do that while regfsck runs, and set it again afterwards; what is locked already stays locked. --undo none would not help."}
+	return Refusal{Why: why, How: "Do that while regfsck runs, and set it again afterwards; what is locked already remains locked. --undo none would not help."}
 }
 
 // RegistryRefusals refuses a change while a registry is running that may change the store;
@@ -107,7 +107,7 @@ func RegistryRefusals(l Limits, answering string) (all []Refusal) {
 }
 
 func claimRefusal(why string) Refusal {
-	return Refusal{Why: why, How: "Give each store a state directory of its own, in which nobody else writes, with --state."}
+	return Refusal{Why: why, How: "Give each store its own state directory with --state, in which only regfsck writes."}
 }
 
 // storeRefusals returns the reasons in the check's result.
@@ -119,7 +119,7 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	unread := r.Counts[finding.StoreUnreadable].Count - unasked
 	if unasked > 0 {
 		all = append(all, Refusal{
-			Why: words.Plural(unasked, "blob that is missing or corrupt", "blobs that are missing or corrupt") + " may be where nobody could look",
+			Why: words.Plural(unasked, "blob that is missing or corrupt", "blobs that are missing or corrupt") + " may be in a place that could not be read",
 			How: "Bring the source up, or leave it out of --from. Make the state directories readable. " +
 				"What a lost manifest needs is unknown, so nothing is removed.",
 			Keys: findingPaths(r, finding.StoreUnreadable),
@@ -141,14 +141,14 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 	}
 	if where := r.Doubts.Database; where != "" {
 		all = append(all, Refusal{
-			Why: "this registry keeps its links in a database, says " + where,
+			Why: "this registry keeps its links in a database, according to " + where,
 			How: "Use the registry's own tools. Remove that mark only if the registry no longer uses the database.",
 		})
 	}
 	if r.Totals.Repositories == 0 && r.Totals.Blobs > 0 {
 		all = append(all, Refusal{
 			Why: "the store has " + words.Plural(r.Totals.Blobs, "blob", "blobs") + " and no repository",
-			How: "Check that this is the whole store and that all its disks are mounted. If nobody needs it any more, delete its directory.",
+			How: "Check that this is the whole store and that all its disks are mounted. If it isn't needed any more, delete its directory.",
 		})
 	}
 	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
@@ -299,7 +299,7 @@ func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []R
 	byRule := l.ByRule && removesFor(p, finding.ManifestRemoved)
 	if f.Harbor != "" && (untagged || byRule || l.ByRule && removesFor(p, finding.ManifestUnneeded)) {
 		all = append(all, Refusal{
-			Why: "this is Harbor's registry, says " + f.Harbor + ": its tags are in Harbor's database, so it is unknown which manifests have one",
+			Why: "this is Harbor's registry, according to " + f.Harbor + ": its tags are in Harbor's database, so it is unknown which manifests have one",
 			How: "Delete images through Harbor, and leave --untagged and the like out. If Harbor no longer uses this store, add --allow-tagless.",
 		})
 	}

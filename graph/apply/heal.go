@@ -235,7 +235,7 @@ func (u *undoer) unheal(ctx context.Context, i *journal.Intent) error {
 
 // errOnly means that this state directory no longer has the original of a copy: it was
 // purged, or is elsewhere. The copy may be the only one.
-var errOnly = errors.New("what it was copied from is not kept where this undo can look, so the copied bytes stay")
+var errOnly = errors.New("the file that it was copied from is not kept where this undo can find it, so the copied bytes are kept")
 
 // checkPast returns an error unless the store still keeps what a copy of its own past was
 // made from.
@@ -257,7 +257,7 @@ func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
 
 // errUnkept means that what a copy replaced can't be restored: the copy is kept, since its
 // source may no longer exist.
-var errUnkept = errors.New("what it was written over is not kept any more, so the copied bytes stay")
+var errUnkept = errors.New("the file that it replaced is not kept any more, so the copied bytes are kept")
 
 // checkKept returns an error unless what a copy replaced is still quarantined. An interrupted
 // purge or a rule of the store may have removed it.

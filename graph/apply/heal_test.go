@@ -226,7 +226,7 @@ func TestTroubleInASource(t *testing.T) {
 						}
 						p, out, err := heal(m.Store(), state, planned, from)
 						if _, refused := errors.AsType[*Refused](err); refused && !second {
-							if !strings.Contains(err.Error(), "may be where nobody could look") || !maps.Equal(dump(m), dump(left.Memory())) {
+							if !strings.Contains(err.Error(), "may be in a place that could not be read") || !maps.Equal(dump(m), dump(left.Memory())) {
 								t.Fatalf("%d: %v", n, err)
 							}
 							continue

@@ -232,7 +232,7 @@ func (r *run) skipReason(s *plan.Step) string {
 	case r.stopReason != "":
 		return r.stopReason
 	case entry != "":
-		return "kept because " + entry + " of its history stays"
+		return "kept because " + entry + " of its history is kept"
 	case !r.justification.follows(s):
 		return r.dependentReason
 	}

@@ -58,7 +58,7 @@ func TestConcurrentChangesAreSkipped(t *testing.T) {
 	}{
 		"a link is written anew": {
 			func(s *fixtures.Memory) { s.Put(link, []byte(layout.Empty.String()), now) },
-			map[string]string{link: "holds something else", blob: "kept because of " + link},
+			map[string]string{link: "has another content", blob: "kept because of " + link},
 		},
 		"a link is gone": {
 			func(s *fixtures.Memory) { s.Delete(link) },

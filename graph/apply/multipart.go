@@ -53,7 +53,7 @@ func checkAborts(ctx context.Context, store backend.Store, aborts, others []*ste
 		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
 		case stays[uploadDirOf(w.step.Key)]:
-			w.skip("its upload stays")
+			w.skip("its upload is kept")
 		}
 		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}
 	}

@@ -164,7 +164,7 @@ func TestPartsOfAContinuedUpload(t *testing.T) {
 		t.Fatalf("%v, %q are there, %+v", err, p.ids(), out)
 	}
 	left := reasons(out)
-	if len(out.NotDone) != 3 || left[dir] != "it was written to" || left[data] != "its upload stays" {
+	if len(out.NotDone) != 3 || left[dir] != "it was written to" || left[data] != "its upload is kept" {
 		t.Errorf("left are %q", left)
 	}
 }

@@ -229,7 +229,7 @@ func OutcomeOf(p *journal.Run, whole *plan.Plan) (o *Outcome, done *plan.Plan) {
 			o.addDone(&of.step)
 		}
 	}
-	why := "the run's own report said why"
+	why := "see the run's own report"
 	if s := p.Status(); s == journal.Unfinished || s == journal.Interrupted || p.End == nil || p.End.Interrupted {
 		o.Interrupted, why = true, "the run ended before it"
 	}

@@ -81,7 +81,7 @@ func checkLink(ctx context.Context, store backend.Reader, w *stepResult) error {
 	case err != nil:
 		return err
 	case !holds(content, w.step):
-		w.skip("the link holds something else now")
+		w.skip("the link has another content now")
 	}
 	w.intents = []journal.Intent{intentOf(w.step)}
 	w.intents[0].Content = plan.Text(content)
@@ -218,7 +218,7 @@ func checkWrite(ctx context.Context, store backend.Reader, w *stepResult) error 
 		w.skip("it was written again")
 		return nil
 	case err == nil && s.Kind != plan.RebuiltBlob && !holds(is, s):
-		w.skip("the link holds something else now")
+		w.skip("the link has another content now")
 		return nil
 	case err == nil:
 		in.Stood, in.Content = true, plan.Text(is)

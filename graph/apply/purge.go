@@ -56,10 +56,10 @@ func checkPurgeable(ctx context.Context, p *journal.Run, s backend.Store, damage
 		whys = append(whys, "is damaged: "+p.Damage)
 	}
 	if n := len(strays); n > 0 {
-		whys = append(whys, fmt.Sprintf("keeps what its journal doesn't know (%d in all)", n))
+		whys = append(whys, fmt.Sprintf("keeps files that aren't in its journal (%d in all)", n))
 	}
 	if n := len(missing); n > 0 {
-		whys = append(whys, fmt.Sprintf("doesn't keep any more what its journal says that it kept (%d in all)", n))
+		whys = append(whys, fmt.Sprintf("no longer keeps some of the files in its journal (%d in all)", n))
 	}
 	r.Why = "run " + p.ID + " " + strings.Join(whys, ", and ")
 	for _, k := range strays[:min(len(strays), maxKeys)] {

@@ -386,7 +386,7 @@ func TestARepositoryWithForeignFiles(t *testing.T) {
 	}
 	named := false
 	for _, s := range p.Steps {
-		named = named || strings.Contains(s.Reason, foreign[0]+" stays")
+		named = named || strings.Contains(s.Reason, foreign[0]+" is kept")
 	}
 	if !named {
 		t.Errorf("no step says what is kept: %+v", p.Steps)

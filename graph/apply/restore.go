@@ -141,9 +141,9 @@ func (u *undoer) restoreStrays() error {
 		case err == nil:
 			u.out.Strays = append(u.out.Strays, k.Key)
 		case errors.Is(err, fs.ErrExist):
-			u.recordStray(k, "its journal doesn't know it, and something else stands there now; it is kept as "+k.Path)
+			u.recordStray(k, "it isn't in the run's journal, and its key has another file now; it is kept as "+k.Path)
 		default:
-			u.recordStray(k, "its journal doesn't know it: "+backend.Cause(err).Error()+"; it is kept as "+k.Path)
+			u.recordStray(k, "it isn't in the run's journal: "+backend.Cause(err).Error()+"; it is kept as "+k.Path)
 		}
 	}
 	return nil
@@ -158,8 +158,8 @@ func (u *undoer) recordStray(k backend.Quarantined, why string) {
 }
 
 var (
-	errUnknownPlace = errors.New("its name doesn't tell where it belongs")
-	errNoBlob       = errors.New("its bytes don't hash to the digest that its name tells")
+	errUnknownPlace = errors.New("its name doesn't show its key")
+	errNoBlob       = errors.New("its bytes don't hash to the digest in its name")
 )
 
 // restoreStray restores one file or directory; a blob only with the right bytes.

@@ -68,7 +68,7 @@ func notWrittenOver(l NotDone) bool {
 	if l.Step.Key == layout.BlobKey(layout.Empty) {
 		return !strings.Contains(l.Reason, "don't hash to the digest")
 	}
-	return !strings.HasSuffix(l.Step.Key, "/link") || !strings.Contains(l.Reason, "something else stands there now")
+	return !strings.HasSuffix(l.Step.Key, "/link") || !strings.Contains(l.Reason, "its key has another file now")
 }
 
 // lostKeys returns what is missing; unrecorded writes of the run may exist.

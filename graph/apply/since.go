@@ -16,7 +16,7 @@ import (
 )
 
 // errNeeded means that a link or blob that the run wrote is needed by a later push or run.
-var errNeeded = errors.New("is needed by what was pushed or brought back since, and stays")
+var errNeeded = errors.New("is needed by what was pushed or restored since, and is kept")
 
 // pushedSince is what was pushed or restored since a run began, in the repositories in which
 // it wrote.

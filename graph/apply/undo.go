@@ -58,13 +58,13 @@ func findUndoable(state, id string, of journal.Extent) (p *journal.Run, all []*j
 		case id == "" && can && p.Damage != "":
 			return nil, nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
-				How: "Name it to restore what it kept, as far as that can be known: regfsck undo STORE " + p.ID + ".",
+				How: "Name it to restore what it kept, as far as that is known: regfsck undo STORE " + p.ID + ".",
 			}}}
 		case p.ID == id, id == "" && can:
 			return p, all, nil
 		case can:
 			return nil, nil, &Refused{[]Refusal{{
-				Why: "run " + p.ID + " came after it",
+				Why: "run " + p.ID + " is newer",
 				How: "Runs are undone newest first: undo that one first. Don't purge it: that deletes for good what it removed, which this run may need.",
 			}}}
 		}

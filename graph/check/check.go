@@ -194,7 +194,7 @@ func (j *checker) suspected() (places []graph.Ref, harmful map[graph.Ref]bool) {
 func notes(c *graph.Scan, j *checker) []string {
 	var notes []string
 	if c.InDatabase != "" {
-		notes = append(notes, "This registry keeps its links in a database (as "+c.InDatabase+" says), so no blob is reported as garbage.")
+		notes = append(notes, "This registry keeps its links in a database (according to "+c.InDatabase+"), so no blob is reported as garbage.")
 	}
 	if c.Cache {
 		notes = append(notes, "This is a pull-through cache: what it has not fetched yet is not damage.")
@@ -206,13 +206,13 @@ func notes(c *graph.Scan, j *checker) []string {
 		notes = append(notes, "Unfinished multipart uploads could not be listed, so none is reported: "+c.MultipartsUnlisted.Error())
 	}
 	if c.AboveUnlisted != nil {
-		notes = append(notes, "Files next to the store's own directories could not be listed: "+c.AboveUnlisted.Error())
+		notes = append(notes, "Files next to the store's directories could not be listed: "+c.AboveUnlisted.Error())
 	}
 	if c.RulesUnread != nil {
 		notes = append(notes, "The storage's lifecycle rules could not be read, so they were not checked: "+c.RulesUnread.Error())
 	}
 	if c.PastUnread != nil {
-		notes = append(notes, "What was removed from the store, or written over, and is kept could not be looked at, so that more may be healed than is said here: "+c.PastUnread.Error())
+		notes = append(notes, "Removed and replaced files that are kept could not be read, so more may be healed than this report shows: "+c.PastUnread.Error())
 	}
 	if n := j.totals.TagsSchema1; n > 0 {
 		const named = 3

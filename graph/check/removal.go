@@ -90,7 +90,7 @@ func (j removalRules) removedDirectories() {
 		}
 	}
 	if others := j.foreignFiles[j.Current.Name]; len(others) > 0 {
-		why += fmt.Sprintf("; %s stays, with the directories above it: it is a foreign file", others[0])
+		why += fmt.Sprintf("; %s is kept, with the directories above it: it is a foreign file", others[0])
 		if n := len(others) - 1; n > 0 {
 			why += fmt.Sprintf(" (and %d more)", n)
 		}

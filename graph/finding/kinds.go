@@ -108,9 +108,9 @@ var kinds = [numAll]row{
 		name: "manifest-missing", severity: Error, harms: true, cures: []Cure{CureHeal, CureRemoveAsk},
 		text: Explanation{
 			Brief:  "a tag or revision points to a manifest whose blob is gone",
-			Means:  "A pull of this manifest, by tag or by digest, fails. What the manifest referenced is unknown, so everything in the repositories that link it is kept: layers that only it used can't be told from garbage.",
+			Means:  "A pull of this manifest, by tag or by digest, fails. What the manifest referenced is unknown, so everything in the repositories that link it is kept: layers that only it used can't be distinguished from garbage.",
 			Cause:  "A registry never links a manifest before its blob is written. So this is later damage: a garbage collection that took a live blob, a deletion by hand, a restored backup that was older or cut short, a filesystem check that removed the file.",
-			Advice: "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. If an index that is in the store names it, a push with " + Skippers + " ends at the index: remove the index's tag first, with regfsck rm --tags-only, or copy the whole index with skopeo. Restart the registry first, so that its cache forgets that the blob once existed. If a backup, a replica or a node of a cluster has it, regfsck fix --from SOURCE copies it, with all that it needs. If nobody has the image any more, delete the tag or the manifest through the registry, or let regfsck fix --also manifest-missing remove the link.",
+			Advice: "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. If an index that is in the store names it, a push with " + Skippers + " ends at the index: remove the index's tag first, with regfsck rm --tags-only, or copy the whole index with skopeo. Restart the registry first, so that its cache no longer has the blob. If a backup, a replica or a node of a cluster has it, regfsck fix --from SOURCE copies it, with all that it needs. If no copy of the image exists any more, delete the tag or the manifest through the registry, or let regfsck fix --also manifest-missing remove the link.",
 		},
 	},
 	ManifestCorrupt: {
@@ -191,7 +191,7 @@ var kinds = [numAll]row{
 			Brief:  "a config or layer that a kept manifest needs is missing",
 			Means:  "The tags that need it can't be pulled. Layers that may legally be absent, because they have URLs or a non-distributable type, are not reported.",
 			Cause:  "A registry stores a blob before it links it. So a link to a missing blob is later damage: a garbage collection that took a live blob or ran while images were being pushed, a deletion by hand, a lost disk, a restore cut short.",
-			Advice: "Where the digest proves the bytes (the empty blob, {}, Docker's empty layer, and what a manifest carries as data), regfsck fix rebuilds the blob, with the registry stopped, and no push is needed. Where a backup, a replica or a node has it, regfsck fix --from SOURCE copies it. Push any other image again from a place that still has it. Restart the registry first: its cache may still say that the blob exists, and the push would then skip it. With Redis delete blobs::* and repository::* too. A push with " + Lookers + " checks every layer and uploads the blob again. A push with " + Skippers + " stops if the registry has the manifest: for these let regfsck fix --also blob-missing withdraw the images that can't be pulled, with the registry stopped. Their tags and manifest links are removed, kept for an undo, and any push uploads everything then (regctl image copy --force-recursive needs none of this). A blob of a pull-through cache comes back with the next pull.",
+			Advice: "Where the digest proves the bytes (the empty blob, {}, Docker's empty layer, and what a manifest carries as data), regfsck fix rebuilds the blob, with the registry stopped, and no push is needed. Where a backup, a replica or a node has it, regfsck fix --from SOURCE copies it. Push any other image again from a place that still has it. Restart the registry first: its cache may still have the blob, and the push would then skip it. With Redis delete blobs::* and repository::* too. A push with " + Lookers + " checks every layer and uploads the blob again. A push with " + Skippers + " stops if the registry has the manifest: for these let regfsck fix --also blob-missing withdraw the images that can't be pulled, with the registry stopped. Their tags and manifest links are removed, kept for an undo, and any push uploads everything then (regctl image copy --force-recursive needs none of this). A blob of a pull-through cache comes back with the next pull.",
 		},
 	},
 	BlobCorrupt: {
@@ -209,7 +209,7 @@ var kinds = [numAll]row{
 			Brief:  "a needed object is in an archive storage class and can't be read",
 			Means:  "The object exists, but its storage class (GLACIER, DEEP_ARCHIVE) refuses every read until it is restored. The registry can't serve it, and a pull of each image that needs it fails. What an archived manifest or link references is unknown, so everything in its repositories is kept, and no blob of the store counts as an orphan. The same holds for a small blob that may be a manifest.",
 			Cause:  "A lifecycle rule of the object storage moves objects to an archive class as they grow old. A registry reads its objects for as long as any image needs them, whatever their age.",
-			Advice: "Restore the object, and copy it onto itself with the storage class STANDARD: a restored copy disappears again after some days, and counts as readable until then. Then change the lifecycle rule, so that it leaves the registry's objects alone. An image that nobody needs can be removed with regfsck rm instead.",
+			Advice: "Restore the object, and copy it onto itself with the storage class STANDARD: a restored copy disappears again after some days, and counts as readable until then. Then change the lifecycle rule, so that it leaves the registry's objects alone. An image that isn't needed can be removed with regfsck rm instead.",
 		},
 	},
 	CacheStateInvalid: {
@@ -218,14 +218,14 @@ var kinds = [numAll]row{
 			Brief:  "scheduler-state.json of a pull-through cache is invalid",
 			Means:  "The file in the store's root says when what was cached expires. A registry reads it when it starts. If the file is empty, cut off or not JSON, registry 2.8 and 3.1 do not start. The images are not affected.",
 			Cause:  "A crash or a full disk while the file was written.",
-			Advice: "With the registry stopped, regfsck fix --also cache-state-invalid moves the file away and keeps it for an undo. Then start the registry: it makes a new one. What was cached before stays until it is pulled again, because its expiry times were in that file.",
+			Advice: "With the registry stopped, regfsck fix --also cache-state-invalid moves the file away and keeps it for an undo. Then start the registry: it makes a new one. What was cached before is kept until it is pulled again, because its expiry times were in that file.",
 		},
 	},
 	StoreChanged: {
 		name: "store-changed", severity: Warning,
 		text: Explanation{
 			Brief:  "something changed during the check",
-			Means:  "A key appeared, disappeared or changed between two reads, so nothing is said about it. That is harmless for a check of a running registry, but nothing may be removed by such a check.",
+			Means:  "A key appeared, disappeared or changed between two reads, so it was not judged. That is harmless for a check of a running registry, but nothing may be removed by such a check.",
 			Cause:  "A push, a deletion, or another program at work on the same store while the check ran.",
 			Advice: "Nothing, if the registry is running. For a final answer, stop the registry or make it read-only and check again. If nothing should be writing here, find out what is.",
 		},
@@ -280,7 +280,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a tag that a source has and this store lost",
 			Means:  "The storage that --from names has this tag in the repository of the same name, and this store has no tag of that name there: its links were lost, or it was deleted.",
-			Cause:  "The directory of a repository or of a tag was deleted, or the store was restored from an older copy. Nothing tells that from a tag that was deleted on purpose, so such tags are looked for only on request.",
+			Cause:  "The directory of a repository or of a tag was deleted, or the store was restored from an older copy. That can't be distinguished from a tag that was deleted on purpose, so such tags are looked for only on request.",
 			Advice: "regfsck fix --from SOURCE --also tag-from-source --repo NAME brings the tags of that repository back, with the links and the blobs that they need. Look at the plan first. A tag that exists here is never changed, whatever it points to. An image is left alone whose revision link left an empty directory: it was deleted through the registry.",
 		},
 	},
@@ -317,7 +317,7 @@ var kinds = [numAll]row{
 			Brief:  "a blob that no kept manifest references",
 			Means:  "No manifest of any repository needs these bytes. Most of the space that can be freed is usually here.",
 			Cause:  "Images that were deleted or pushed anew under the same tag, layers of pushes that were never finished by a manifest, and the remains of earlier garbage collections. In a store that keeps its links in a database, every blob looks like this.",
-			Advice: "First make sure that all repositories are there: a disk that isn't mounted makes every blob an orphan." + mayStay + " Afterwards the registry must be restarted, since its cache still says that the blob exists.",
+			Advice: "First make sure that all repositories are there: a disk that isn't mounted makes every blob an orphan." + mayStay + " Afterwards the registry must be restarted, since its cache still has the blob.",
 		},
 	},
 	LayerLinkUnreferenced: {
@@ -361,7 +361,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a repository without tags and manifests",
 			Means:  "It is in the catalog and holds nothing. A repository with running uploads, with links newer than --grace, or with damage is not reported here.",
-			Cause:  "All of its images were deleted. No version of the registry removes the directories, so the name stays in the catalog.",
+			Cause:  "All of its images were deleted. No version of the registry removes the directories, so the name remains in the catalog.",
 			Advice: "The only effect is a longer catalog." + mayStay,
 		},
 	},
@@ -389,7 +389,7 @@ var kinds = [numAll]row{
 			Brief:  "an unfinished multipart upload in an object storage",
 			Means:  "Parts of an object that no listing shows, and that the object storage charges for.",
 			Cause:  "A push that was cut off, or a copy of a large blob. The registry never ends them. Those newer than --uploads-older-than, and those of an upload that was continued since, are assumed to be still running.",
-			Advice: "regfsck fix aborts those at keys where a registry uploads, which can't be undone; a blob at the same key stays. A lifecycle rule that aborts unfinished multipart uploads does the same every day. You can also leave it: it uses space, and does no harm.",
+			Advice: "regfsck fix aborts those at keys where a registry uploads, which can't be undone; a blob at the same key is kept. A lifecycle rule that aborts unfinished multipart uploads does the same every day. You can also leave it: it uses space, and does no harm.",
 		},
 	},
 	TmpStale: {
@@ -424,7 +424,7 @@ var kinds = [numAll]row{
 		name: "repository-removed", severity: Asked, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "a repository that is removed, with everything in it",
-			Means:  "Its tags, manifests, layer links and uploads are removed, new and broken ones too, and it leaves the catalog. Blobs that only it used are removed with it. Repositories below its name stay, and so do foreign files.",
+			Means:  "Its tags, manifests, layer links and uploads are removed, new and broken ones too, and it leaves the catalog. Blobs that only it used are removed with it. Repositories below its name are kept, and so are foreign files.",
 			Cause:  "regfsck rm was given its name.",
 			Advice: "Look at the plan, and add --apply if it is right. regfsck undo restores all of it until it is purged.",
 		},
@@ -444,7 +444,7 @@ var kinds = [numAll]row{
 			Brief:  "a referrers tag, sha256-<hex>…, that is removed with its subject",
 			Means:  "Such a tag points to signatures, attestations or other referrers of a manifest. The manifest is removed, so they have no use any more.",
 			Cause:  "The manifest that it belongs to is removed.",
-			Advice: "Keep the manifest, for example by giving it a tag, and they stay too.",
+			Advice: "Keep the manifest, for example by giving it a tag, and they are kept too.",
 		},
 	},
 	ManifestRemoved: {
@@ -452,7 +452,7 @@ var kinds = [numAll]row{
 		text: Explanation{
 			Brief:  "a manifest that is removed",
 			Means:  "It can't be pulled by its digest any more, and what only it needs is removed with it.",
-			Cause:  "regfsck rm was given its digest. Where an index or a tag that stays needs it, that is refused.",
+			Cause:  "regfsck rm was given its digest. If an index or a tag that is kept needs it, that is refused.",
 			Advice: "Look at the plan, and add --apply if it is right.",
 		},
 	},
@@ -462,7 +462,7 @@ var kinds = [numAll]row{
 			Brief:  "a manifest that nothing references after this removal",
 			Means:  "Its last tag is removed, or the index that it is part of, or its subject. Manifests that were untagged before are not removed for this reason.",
 			Cause:  "What referenced it is removed.",
-			Advice: "Give it a tag that stays, if you need it. --tags-only leaves all manifests in place.",
+			Advice: "Give it a tag that is kept, if you need it. --tags-only leaves all manifests in place.",
 		},
 	},
 	TagWithdrawn: {
@@ -471,14 +471,14 @@ var kinds = [numAll]row{
 			Brief:  "a tag that is withdrawn: its image can't be pulled",
 			Means:  "A blob that the image needs is missing, and clients that check the manifest first (" + Skippers + ") would push nothing. Without tag and manifest link every client pushes everything. Until then the tag is gone, also for those platforms of an index that could still be pulled.",
 			Cause:  "regfsck fix was given --also blob-missing.",
-			Advice: "Look at the plan, and add --apply if it is right. Then restart the registry and push the image again. Its other layers stay in place; the next regfsck fix counts them as garbage if nothing uses them. regfsck undo restores tag and link until the run is purged.",
+			Advice: "Look at the plan, and add --apply if it is right. Then restart the registry and push the image again. Its other layers remain in place; the next regfsck fix counts them as garbage if nothing uses them. regfsck undo restores tag and link until the run is purged.",
 		},
 	},
 	ManifestWithdrawn: {
 		name: "manifest-withdrawn", severity: Asked, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "a manifest that is withdrawn: it can't be pulled",
-			Means:  "Its revision link is removed, so that every client pushes everything: a blob that it needs is missing, or one of a manifest that it names. Its bytes, blobs and layer links stay. The complete parts of an index stay too, without a tag.",
+			Means:  "Its revision link is removed, so that every client pushes everything: a blob that it needs is missing, or one of a manifest that it names. Its bytes, blobs and layer links are kept. The complete parts of an index are kept too, without a tag.",
 			Cause:  "regfsck fix was given --also blob-missing.",
 			Advice: "Push the image again. What is not pushed again is garbage for the next regfsck fix.",
 		},

@@ -77,7 +77,7 @@ func (m explainer) mayMean() string {
 			return m.pin(m.Current, m.RemovesTag)
 		}
 	}
-	return "something that stays references it"
+	return "something that is kept references it"
 }
 
 // pin returns why a repository is pinned, as a clause: what of it is broken or can't be

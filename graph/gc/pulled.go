@@ -55,7 +55,7 @@ func (s *selection) findPulled() error {
 			return &InputError{"pulled-log", name, errNothingPulled}
 		}
 		s.pulled[name] = p
-		s.Notes = append(s.Notes, fmt.Sprintf("%s tells of pulls of %s and of %s of the store", name, counted(inAll(p.tags), "tag"), counted(inAll(p.digests), "digest")))
+		s.Notes = append(s.Notes, fmt.Sprintf("%s has pulls of %s and of %s of the store", name, counted(inAll(p.tags), "tag"), counted(inAll(p.digests), "digest")))
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func (s *selection) covers(log *inuse.Log, rules retain.Rules) error {
 		return nil
 	}
 	const form = "2006-01-02 15:04"
-	return fmt.Errorf("from %s to %s there is no request in it that was met, and what was pulled then isn't known: give the logs of that time too, or, if nobody asked for anything, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
+	return fmt.Errorf("from %s to %s it has no request that succeeded, so what was pulled then is unknown: give the logs of that time too, or, if there were no requests, a longer --pulled-log-gap", begin.UTC().Format(form), end.UTC().Format(form))
 }
 
 // pulledOf returns what a log shows of the store.

@@ -237,7 +237,7 @@ func (s *selection) judgeUntagged(g *governed, o retain.Options) error {
 	needed := s.scan.Reachable(g.name, kept)
 	for i, v := range verdicts {
 		if !v.Keep && needed[manifests[i].Digest] {
-			v = retain.Verdict{Keep: true, Rules: []string{"something that stays references it"}, Date: v.Date, By: v.By}
+			v = retain.Verdict{Keep: true, Rules: []string{"something that is kept references it"}, Date: v.Date, By: v.By}
 		}
 		s.Decisions = append(s.Decisions, decision(g.name, &manifests[i], &v))
 		if !v.Keep {

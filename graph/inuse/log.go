@@ -80,7 +80,7 @@ func (l *Log) Read(r io.Reader) error {
 		line, err := in.ReadSlice('\n')
 		if !long && !errors.Is(err, bufio.ErrBufferFull) {
 			if l.line(line); len(l.Pulls) > maxPulls {
-				return fmt.Errorf("it tells of more than %d images", maxPulls)
+				return fmt.Errorf("it names more than %d images", maxPulls)
 			}
 		}
 		long = errors.Is(err, bufio.ErrBufferFull)

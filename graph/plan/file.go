@@ -116,7 +116,7 @@ func Load(r io.Reader) (*Plan, Header, error) {
 		if other := schemaOf(all); other != "" && other != Schema {
 			return nil, h, fmt.Errorf("this is no plan but a document of another form, %s", other)
 		}
-		return nil, h, fmt.Errorf("not a plan: its first line doesn't say %s", Schema)
+		return nil, h, fmt.Errorf("not a plan: its first line hasn't the form %s", Schema)
 	}
 	last := bytes.LastIndexByte(bytes.TrimSuffix(rest, []byte("\n")), '\n') + 1
 	var end footer

@@ -9,8 +9,8 @@ import (
 )
 
 // ErrCopied means that rules use pushed times, and these are the times of a copy.
-var ErrCopied = errors.New("they were copied, and when they were pushed says nothing of their age: " +
-	"go by the created time, or by rules that ask for no date (keep-tags)")
+var ErrCopied = errors.New("they were copied, so their pushed times are not their age: " +
+	"use the created time, or rules that need no date (keep-tags)")
 
 // Spans is the range of the dates of many tags. The zero Spans is of no tags.
 type Spans struct {

@@ -26,7 +26,7 @@ func ParseTime(s string) (Time, error) {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no time to go by: it is pushed or created", s)
+	return 0, fmt.Errorf("%q isn't a time that rules can use: give pushed or created", s)
 }
 
 func (t Time) String() string {
@@ -110,7 +110,7 @@ func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, stays string) {
 	case t.Doubt != "":
 		stays = "in doubt (" + t.Doubt + ")"
 	case t.Digest == layout.Digest{}:
-		stays = "in doubt (its digest isn't known)"
+		stays = "in doubt (its digest is unknown)"
 	case d.date == 0:
 		stays = "of unknown age (" + v.Note + ")"
 	}

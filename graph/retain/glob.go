@@ -45,7 +45,7 @@ func checkComponent(c string) error {
 	case c == "**":
 		return nil
 	case strings.Contains(c, "**"):
-		return errors.New(`"**" stands for whole components: put slashes around it, or write "*"`)
+		return errors.New(`"**" matches whole components: put slashes around it, or write "*"`)
 	case strings.ContainsAny(c, `{}\`):
 		return errors.New("braces and backslashes aren't understood: give several patterns")
 	case strings.Contains(c, "[!"):

@@ -161,14 +161,14 @@ func (r Rules) Check() error {
 	}
 	switch given := r.PulledWithin != (Duration{}); {
 	case given && len(r.PulledLogs) == 0:
-		return errors.New("keep-pulled-within goes by access logs, and there is none: give pulled-log too")
+		return errors.New("keep-pulled-within needs an access log: give pulled-log too")
 	case !given && len(r.PulledLogs) > 0:
-		return errors.New("pulled-log tells when images were pulled, and no rule goes by that: give keep-pulled-within too")
+		return errors.New("pulled-log is used only by keep-pulled-within: give that too")
 	case !given && r.PulledGap != (Duration{}):
-		return errors.New("pulled-log-gap is about access logs, and no rule goes by any: give keep-pulled-within too")
+		return errors.New("pulled-log-gap is used only by keep-pulled-within: give that too")
 	}
 	if r.ListAge != (Duration{}) && len(r.Lists) == 0 {
-		return errors.New("keep-list-age says how old a list may be, and there is none: give keep-list too")
+		return errors.New("keep-list-age is the allowed age of a list: give keep-list too")
 	}
 	if r.UntaggedWithin.negative() {
 		return errors.New("keep-untagged-within is below nothing")

@@ -25,7 +25,7 @@ const twoWeeks = `
 	end2 k 2024-09-13T23:00 = %s`
 
 func TestResticDailyExample(t *testing.T) {
-	back := func(day string) string { return "- not kept by keep-daily 5 (2024-09-0" + day + " lies further back)" }
+	back := func(day string) string { return "- not kept by keep-daily 5 (2024-09-0" + day + " is too far back)" }
 	golden{name: "the last five days that have one", rules: Rules{Daily: 5}, lines: fmt.Sprintf(twoWeeks,
 		back("2"), back("3"), back("4"), back("5"), "- not kept by keep-daily 5 (2024-09-06 has a newer one)",
 		"keep-daily 5 (5th: 2024-09-06)", "keep-daily 5 (4th: 2024-09-09)", "keep-daily 5 (3rd: 2024-09-10)",

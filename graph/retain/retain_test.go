@@ -111,7 +111,7 @@ func TestJudgeUntagged(t *testing.T) {
 		{Tag{Digest: digest("d")}, "of unknown age (pushed isn't known)"},
 		{Tag{Digest: digest("e"), Pushed: at(t, "2031-01-01")}, "of unknown age (pushed 2031-01-01 is in the future)"},
 		{Tag{Digest: digest("f"), Pushed: at(t, "2019-01-01"), Doubt: "it can't be read"}, "in doubt (it can't be read)"},
-		{Tag{Pushed: at(t, "2019-01-01")}, "in doubt (its digest isn't known)"},
+		{Tag{Pushed: at(t, "2019-01-01")}, "in doubt (its digest is unknown)"},
 	}
 	var tags []Tag
 	for _, m := range manifests {

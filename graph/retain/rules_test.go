@@ -195,7 +195,7 @@ func TestDoubtfulTagsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"in doubt (its link is cut)", "in doubt (its digest isn't known)", // and neither takes the slot
+		"in doubt (its link is cut)", "in doubt (its digest is unknown)", // and neither takes the slot
 		"keep-last 1 (1st); newest", "",
 	}
 	for i, v := range verdicts {

@@ -26,7 +26,7 @@ func ParseLevels(s string) (l Levels, err error) {
 			return Levels{}, fmt.Errorf("%q is none of major:N, minor:N and patch:N, with commas between them", part)
 		}
 		if *at != 0 {
-			return Levels{}, fmt.Errorf("%s stands there twice", name)
+			return Levels{}, fmt.Errorf("%s is given twice", name)
 		}
 		if *at, err = ParseCount(number); err != nil {
 			return Levels{}, fmt.Errorf("%s: %w", name, err)

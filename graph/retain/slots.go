@@ -79,7 +79,7 @@ type periodTaken struct {
 
 func (c counted) taken(key int64, has bool, slot int, moment time.Time) periodTaken {
 	name := c.period.name(moment)
-	p := periodTaken{key: key, has: has, lost: fmt.Sprintf("%s (%s lies further back)", c, name)}
+	p := periodTaken{key: key, has: has, lost: fmt.Sprintf("%s (%s is too far back)", c, name)}
 	if has {
 		p.won, p.lost = fmt.Sprintf("%s (%s: %s)", c, ordinal(slot), name), fmt.Sprintf("%s (%s has a newer one)", c, name)
 	}

@@ -92,7 +92,7 @@ var table = []Row{
 	{
 		Name: "keep-semver", Value: "LEVELS", Form: FormLevels,
 		Usage:    "keep the newest versions by `LEVELS`, as major:3,minor:2,patch:1, pre-releases and variants (-alpine) apart, and all tags that are no version",
-		Describe: "Keep the newest versions by levels, as major:3,minor:2,patch:1: so many majors, minors of each of these, patches of each of those. Pre-releases and variants (-alpine) are counted apart, and all tags that are no version stay.",
+		Describe: "Keep the newest versions by levels, as major:3,minor:2,patch:1: so many majors, minors of each of these, patches of each of those. Pre-releases and variants (-alpine) are counted apart, and all tags that are no version are kept.",
 		Set: func(r *Rule, v string) (err error) {
 			r.Semver, err = ParseLevels(v)
 			return err
@@ -105,7 +105,7 @@ var table = []Row{
 		Describe: "Keep the images in use that this file names, in any form that a cluster or a host (docker ps --no-trunc) prints; - is stdin.",
 		Set: func(r *Rule, v string) error {
 			if v == "" {
-				return errors.New("it takes the name of a file")
+				return errors.New("give it the name of a file")
 			}
 			r.Lists = append(r.Lists, v)
 			return nil
@@ -123,8 +123,8 @@ var table = []Row{
 	},
 	{
 		Name: "keep-pulled-within", Value: "DURATION", Form: FormDuration,
-		Usage:    "keep what was pulled, or pushed, less than `DURATION` ago, as --pulled-log tells",
-		Describe: "Keep what was pulled, or pushed, less than so long ago, as the logs in pulled-log tell.",
+		Usage:    "keep what was pulled, or pushed, less than `DURATION` ago, according to --pulled-log",
+		Describe: "Keep what was pulled, or pushed, less than so long ago, according to the logs in pulled-log.",
 		Set: func(r *Rule, v string) (err error) {
 			r.PulledWithin, err = ParseDuration(v)
 			return err
@@ -137,7 +137,7 @@ var table = []Row{
 		Describe: "Access logs of the registry, or of nginx before it, gzipped or not, each a file or a pattern.",
 		Set: func(r *Rule, v string) error {
 			if v == "" {
-				return errors.New("it takes the name of a file")
+				return errors.New("give it the name of a file")
 			}
 			r.PulledLogs = append(r.PulledLogs, v)
 			return nil
@@ -163,8 +163,8 @@ var table = []Row{
 	},
 	{
 		Name: "honour-expiry", Form: FormSwitch,
-		Usage:    "remove tags once the time is over, from their push, that their image says itself (label or annotation quay.expires-after)",
-		Describe: "Remove tags once the time is over, from their push, that their image says itself in the label or annotation quay.expires-after.",
+		Usage:    "remove tags after the time since their push that their image sets (label or annotation quay.expires-after)",
+		Describe: "Remove tags after the time since their push that their image sets in the label or annotation quay.expires-after.",
 		Set: func(r *Rule, v string) (err error) {
 			if r.Expiry, err = strconv.ParseBool(v); err != nil {
 				return errors.New("it is true or false")
@@ -174,8 +174,8 @@ var table = []Row{
 	},
 	{
 		Name: "time", Value: "WHICH", Form: FormTime,
-		Usage:    "go by the time a tag was `WHICH`: pushed (default) or created, as the image's config says",
-		Describe: "The date that the rules go by: when the tag was pushed, or when the image was created.",
+		Usage:    "use the time when a tag was `WHICH`: pushed (default), or created according to the image's config",
+		Describe: "The date that the rules use: when the tag was pushed, or when the image was created.",
 		Set: func(r *Rule, v string) (err error) {
 			r.By, err = ParseTime(v)
 			return err
@@ -190,7 +190,7 @@ var table = []Row{
 	{
 		Name: "repo", Value: "GLOB", Form: FormNames, Selects: true,
 		Usage:    "only in repositories named `GLOB`: * in one part of a name, ** over several (repeatable)",
-		Describe: "The repositories that the rule is for; all of them without it. A * stands for anything within one part of a name, ** for any number of parts.",
+		Describe: "The repositories that the rule is for; all of them without it. A * matches anything within one part of a name, ** any number of parts.",
 		Set:      glob(func(r *Rule) *[]Glob { return &r.Repositories }),
 	},
 	{

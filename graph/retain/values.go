@@ -97,7 +97,7 @@ func (d *Duration) set(number, unit string) error {
 	case field == nil:
 		return fmt.Errorf("%q is no unit: they are h, d, w, mo and y", unit)
 	case *field != 0:
-		return fmt.Errorf("%q stands there twice", unit)
+		return fmt.Errorf("%q is given twice", unit)
 	}
 	*field = n
 	return nil

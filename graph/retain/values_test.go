@@ -50,7 +50,7 @@ func TestParseDurationRefuses(t *testing.T) {
 		"-1d":        "whole number",
 		"+1d":        "whole number",
 		"1.5d":       `"." is no unit`,
-		"1d2d":       `"d" stands there twice`,
+		"1d2d":       `"d" is given twice`,
 		"1000000d":   "six digits",
 		"1y0000001d": "six digits",
 		"P30D":       "whole number",

@@ -31,7 +31,7 @@ type File struct {
 type Entry struct {
 	ID     string `json:"id" about:"The kind of the findings, such as foreign-file."`
 	Key    string `json:"key,omitempty" about:"The finding's path, as the JSON report has it. An entry has a key or a glob."`
-	Glob   string `json:"glob,omitempty" about:"A pattern of paths. * and ? match within a directory, ** stands for any number of directories, [a-z] for a set, and a backslash takes a sign's meaning away."`
+	Glob   string `json:"glob,omitempty" about:"A pattern of paths. * and ? match within a directory, ** matches any number of directories, [a-z] for a set, and a backslash takes a sign's meaning away."`
 	Tags   int    `json:"tags,omitempty" about:"How many tags one such finding may keep from being pulled. Where it is more, nothing is accepted. Without it none."`
 	Reason string `json:"reason" about:"Why it is accepted. Each report shows it."`
 	Until  string `json:"until,omitempty" about:"The last day on which it is accepted, such as 2030-12-31, in UTC. Without it there is no end."`
@@ -69,13 +69,13 @@ func NewRule(e Entry, file string, line int, now time.Time) (Rule, error) {
 	case !known || kind.Severity() == finding.Asked:
 		return r, fmt.Errorf("no check finds anything with the id %q: regfsck explain lists them", e.ID)
 	case kind.Severity() == finding.Fatal:
-		return r, fmt.Errorf("%s can't be accepted: what could not be read is unknown, whoever knows of it", e.ID)
+		return r, fmt.Errorf("%s can't be accepted: what could not be read is unknown", e.ID)
 	case e.Key == "" && e.Glob == "":
 		return r, errors.New("it has no key and no glob; glob: '**' is about all keys")
 	case e.Key != "" && e.Glob != "":
 		return r, errors.New("it has a key and a glob: leave one of them out")
 	case strings.TrimSpace(e.Reason) == "":
-		return r, errors.New("it has no reason: say why this is accepted")
+		return r, errors.New("it has no reason: give the reason why this is accepted")
 	case len(e.Reason) > maxReason:
 		return r, fmt.Errorf("its reason is longer than %d bytes", maxReason)
 	case e.Tags < 0:

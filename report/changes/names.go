@@ -433,7 +433,7 @@ func (p *Of) Repairs() (all []Named) {
 		switch s := &p.Plan.Steps[i]; {
 		case s.Op != plan.Write || used[s]:
 		case s.Kind == plan.FoundTag && s.Finding == finding.TagFromSource:
-			all = append(all, Named{Name: s.Repository + ":" + s.Tag, What: "comes back as the source has it"})
+			all = append(all, Named{Name: s.Repository + ":" + s.Tag, What: "is restored from the source"})
 		case s.Finding == finding.TagFromSource && s.Tag != "":
 		case s.Kind == plan.FoundTag:
 			all = append(all, Named{Name: s.Repository + ":" + s.Tag, What: "lost image, gets this tag"})

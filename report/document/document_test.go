@@ -65,7 +65,7 @@ func TestWriteAndRead(t *testing.T) {
 
 func TestInvalidDocuments(t *testing.T) {
 	for text, want := range map[string]string{
-		`[]`: "[ stands where { is expected", `{"name":1}`: `its member "name"`, `{"counts":{"a":"b"}}`: `its member "counts": "a"`, `{"parts":{}}`: `its member "parts"`,
+		`[]`: "[ was found where { is expected", `{"name":1}`: `its member "name"`, `{"counts":{"a":"b"}}`: `its member "counts": "a"`, `{"parts":{}}`: `its member "parts"`,
 		`{"name":"","counts":{}}`: `it has no "parts"`, `{"name":"","counts":{},"parts":[]}{}`: "something follows", `{"bucket":1}`: `"bucket"`, `x`: "invalid character",
 	} {
 		if err := Read(strings.NewReader(text), &sample{}); err == nil || !strings.Contains(err.Error(), want) {

@@ -90,7 +90,7 @@ func expect(d *json.Decoder, want json.Delim) error {
 		return err
 	}
 	if t != want {
-		return fmt.Errorf("%v stands where %v is expected", t, want)
+		return fmt.Errorf("%v was found where %v is expected", t, want)
 	}
 	return nil
 }

@@ -210,7 +210,7 @@ func (p *htmlReport) check(c *report.Check) {
 		p.table("accepted", "Accepted findings", "Known, and not counted by --fail-on. A fix treats them as any other finding.", acceptedSheet(c))
 		p.table("entries", "Entries of --accept that do not apply", "", fateSheet(c))
 	}
-	p.table("kinds", "What was found", "A kind of finding a row. regfsck explain tells what each means.", kindSheet(c))
+	p.table("kinds", "What was found", "One row for each kind of finding. regfsck explain shows what each means.", kindSheet(c))
 	title := "All findings"
 	if c.Accepted != nil {
 		title = "All other findings"

@@ -61,7 +61,7 @@ func treemapsOf(c *report.Check) []treemap {
 	}
 	all := largestFirst(u)
 	_, shared := u.Repositories()
-	store := treemap{ID: "map", Title: "What takes the space", About: "The whole area is all blobs of the store. A repository's tile is what it alone holds, which would be freed if it went; what several repositories refer to has one tile."}
+	store := treemap{ID: "map", Title: "What uses the space", About: "The whole area is all blobs of the store. A repository's tile is what it alone holds, which would be freed if it went; what several repositories refer to has one tile."}
 	drilled, used, tail, others := []treemap{}, int64(0), int64(0), 0
 	for i := range all {
 		r := &all[i]

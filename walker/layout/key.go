@@ -157,7 +157,7 @@ var (
 	// ErrForeign: no registry writes a file there.
 	ErrForeign = errors.New("is not part of the registry's layout")
 	// ErrReserved: the file is of another program, or a later version.
-	ErrReserved = errors.New("stands below a reserved directory (its name begins with _) that is not known here")
+	ErrReserved = errors.New("is below a reserved directory (its name begins with _) that is not known")
 )
 
 // Parse parses the key of a file. For a key of the layout, Parse(key).String() is key

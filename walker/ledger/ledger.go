@@ -186,7 +186,7 @@ func (l *Ledger) Match() {
 		l.known[b] = nil
 	}
 	if disputed > 0 {
-		l.note("Reports say both of %d blobs that they are right and that they are wrong, of %s for one: these are hashed again", disputed, dispute)
+		l.note("The reports disagree about blobs (%d, for example %s): these are hashed again", disputed, dispute)
 	}
 	if unmarked > 0 {
 		l.note("The listing shows neither an ETag nor a change time of %d blobs, so it is unknown whether they were written again: nothing is remembered of them, and no record of them counts", unmarked)

@@ -403,7 +403,7 @@ func TestReports(t *testing.T) {
 		"of another object":   {made, []Record{{Digest: listed.Digest, Stamp: blob(2).Stamp, Verdict: Right}}, nil, Unknown, ""},
 		"of no stamp":         {made, []Record{{Digest: listed.Digest, Verdict: Right}}, nil, Unknown, ""},
 		"of another blob":     {made, []Record{{Digest: blob(2).Digest, Stamp: listed.Stamp, Verdict: Right}}, nil, Unknown, ""},
-		"contradictory":       {made, []Record{twin(Right), twin(Wrong), twin(Right)}, nil, Wrong, "Reports say both of 1 blobs that they are right and that they are wrong, of " + listed.Digest.String()},
+		"contradictory":       {made, []Record{twin(Right), twin(Wrong), twin(Right)}, nil, Wrong, "The reports disagree about blobs (1, for example " + listed.Digest.String()},
 		"of the future":       {day, []Record{twin(Right)}, nil, Unknown, "1 records of a report are of a later time than now"},
 		"not whole":           {made, []Record{twin(Right)}, broke, Unknown, ""},
 		"of both versions":    {made, []Record{{Digest: listed.Digest, Stamp: blob(2).Stamp, Verdict: Wrong}, twin(Right)}, nil, Right, ""},

@@ -230,7 +230,7 @@ func (r *registry) head(ctx context.Context, repository string, b source.Blob) (
 		}
 		answer.Body.Close()
 		if at.size = answer.ContentLength; at.size < 0 {
-			return location{}, errors.New("doesn't say how many bytes it has")
+			return location{}, errors.New("doesn't return the blob's size")
 		}
 		return at, nil
 	}

@@ -32,7 +32,7 @@ type sender struct {
 var errPlain = errors.New("sends on to an http:// address, and was named by https://")
 
 // errBare: credentials would be sent without encryption to another machine.
-var errBare = errors.New("wants the credentials of docker login at an http:// address of another machine, where anybody on the way could read them: they are not sent")
+var errBare = errors.New("asks for the credentials of docker login over http:// to another machine, where others could read them: they were not sent")
 
 // RoundTrip implements http.RoundTripper.
 func (s *sender) RoundTrip(q *http.Request) (*http.Response, error) {

@@ -152,7 +152,7 @@ func (p *parser) text(key string, n *yaml.Node) string {
 	case n.Kind != yaml.ScalarNode || n.Tag == "!!binary":
 		p.fail(n.Line, "%s is a text", key)
 	case n.Tag == "!!null":
-		p.fail(n.Line, "%s has no value: leave it out, or say one", key)
+		p.fail(n.Line, "%s has no value: give one, or leave the key out", key)
 	}
 	return n.Value
 }
@@ -194,7 +194,7 @@ func Write(w io.Writer, f accept.File) error {
 	}
 	var b bytes.Buffer
 	b.WriteString("# Accepted findings: known, and not counted by regfsck check --accept FILE.\n" +
-		"# regfsck help accepted tells what each line means, regfsck schema accept is the form.\n")
+		"# regfsck help accepted explains each line, regfsck schema accept prints the schema.\n")
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)
 	err := e.Encode(file)

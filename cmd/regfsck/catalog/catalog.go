@@ -11,7 +11,7 @@ import (
 const (
 	AboutChange  = "Changing the store"
 	AboutPlan    = "What the plan is about"
-	AboutStay    = "What stays"
+	AboutStay    = "What is kept"
 	AboutCopies  = "Copies from elsewhere"
 	AboutGarbage = "What is garbage"
 	AboutLedger  = "What was hashed before"

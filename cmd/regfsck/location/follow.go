@@ -34,7 +34,7 @@ func (l Location) CheckFollowed(follow []string) error {
 		named[at] = true
 		for _, other := range seen {
 			if backend.Within(real, other) || backend.Within(other, real) {
-				return fmt.Errorf("--follow %s: it leads to %s, which is a part of the store under another name", path, real)
+				return fmt.Errorf("--follow %s: it points to %s, which is a part of the store under another name", path, real)
 			}
 		}
 		seen = append(seen, real)

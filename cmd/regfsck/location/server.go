@@ -45,7 +45,7 @@ func ParseServer(address string) (Server, error) {
 	case err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
 		return Server{}, fmt.Errorf("%s is no address of a registry, such as localhost:5000 or https://registry.example", backend.HideUser(whole))
 	case u.User != nil:
-		return Server{}, fmt.Errorf("%s: nobody is logged in; leave out what stands before the @", backend.HideUser(whole))
+		return Server{}, fmt.Errorf("%s: an address can't have a user name; leave out the part before the @", backend.HideUser(whole))
 	case u.Scheme != "http" && u.Scheme != "https":
 		return Server{}, fmt.Errorf("%s: a registry is asked by http or https", address)
 	case u.Port() == "" && whole != address:

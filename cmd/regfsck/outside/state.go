@@ -51,7 +51,7 @@ func stateElsewhere(t location.Location, getenv func(string) string) (string, er
 	if !filepath.IsAbs(base) {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return "", failure.Misuse("Say with --state where the journal is to stand.", "%w", err)
+			return "", failure.Misuse("Name a directory for the journal with --state.", "%w", err)
 		}
 		base = filepath.Join(home, ".local", "state")
 	}

@@ -49,9 +49,9 @@ func (s State) String() string {
 	case Writable:
 		return "takes pushes"
 	case LoginWanted:
-		return "wants a login, and says to nobody else whether it is read-only"
+		return "requires a login, so it is unknown whether it is read-only"
 	}
-	return "doesn't say which methods it allows"
+	return "doesn't report which methods it allows"
 }
 
 // Ask determines whether a registry runs at an address and whether it accepts pushes.
@@ -239,9 +239,9 @@ func Obstacle(ctx context.Context, t location.Location, ask func(context.Context
 	case is == ReadOnly:
 		return ""
 	case is == Writable && t.Server.ReadOnly:
-		return at + " and takes pushes: its configuration says read-only, but it was started without that"
+		return at + " and takes pushes: its configuration is read-only, but it was started without that"
 	case is == Writable:
 		return at + " and takes pushes"
 	}
-	return at + ", and it can't be told whether it is read-only: it didn't say which methods it allows (with a login it says so to nobody)"
+	return at + ", and it is unknown whether it is read-only: it didn't report which methods it allows (one that requires a login never does)"
 }

@@ -19,7 +19,7 @@ import (
 var usualListAge = retain.Duration{Days: 1}
 
 // Hint is the hint for a list or log without any entry.
-const Hint = "What isn't said to be in use may be removed, so what says nothing stops the run. Nothing was changed."
+const Hint = "Images that no list or log names may be removed, so an empty one is refused. Nothing was changed."
 
 // Inputs are the lists and logs of images in use that a policy's rules name. Each is read
 // once.
@@ -69,8 +69,8 @@ func readLists(p retain.Policy, now time.Time, stdin io.Reader) (lists map[strin
 				at = now
 			}
 			if at.Before(age.Before(now)) {
-				return nil, until, failure.Misuse("Write it anew, or say with --keep-list-age how old it may be. Nothing was changed.",
-					"--keep-list %s: it was written %s and is older than %s: what came into use since isn't in it", name, at.UTC().Format("2006-01-02 15:04"), age)
+				return nil, until, failure.Misuse("Make a new list, or set the allowed age with --keep-list-age. Nothing was changed.",
+					"--keep-list %s: it was written %s and is older than %s: it lacks images that came into use since", name, at.UTC().Format("2006-01-02 15:04"), age)
 			}
 			until = earlier(until, now.Add(at.Sub(age.Before(now))))
 		}
@@ -157,7 +157,7 @@ func readLog(ctx context.Context, name string, to *inuse.Log) error {
 
 // errNoRequest is the error of a log without a request that can be parsed: pulls in it would
 // be missed while other logs seem to cover its time.
-var errNoRequest = errors.New("no line in it tells of a request: its form isn't known (regfsck help retention), or it is no access log")
+var errNoRequest = errors.New("no line in it is a request: its format isn't known (regfsck help retention), or it isn't an access log")
 
 // interruptible is a reader that fails when ctx ends.
 type interruptible struct {

@@ -81,7 +81,7 @@ func TestInvalidPolicyFiles(t *testing.T) {
 		"version: 1\nrules: [{honour-expiry: soon}]":             "true or false",
 		"version: 1\nrules: [{keep-semver: 3}]":                  "major:N",
 		"version: 1\nrules: [{keep-list: \"\"}]":                 "name of a file",
-		"version: 1\nrules: [{keep-list-age: 1d, keep-last: 1}]": "there is none",
+		"version: 1\nrules: [{keep-list-age: 1d, keep-last: 1}]": "is the allowed age of a list",
 		"version: 1\nrules: [{keep-last: 1}, {keep-last: 2}]":    "never reached",
 		"version: 1\nrules: [{keep-last: 1}]\n---\nversion: 1":   "more than one document",
 	} {

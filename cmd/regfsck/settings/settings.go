@@ -227,7 +227,7 @@ func (r Reader) variables() (all []setting, err error) {
 		case ok:
 			all = append(all, setting{flag, []string{value}, name})
 		case slices.ContainsFunc(commandLineOnly, func(flag string) bool { return VariableOf(flag) == name }):
-			return nil, failure.Misuse("", "%s: --%s is taken from the command line alone", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
+			return nil, failure.Misuse("", "%s: --%s can be given only on the command line", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
 		case name == VariableOf("store"):
 			return nil, failure.Misuse("", "%s: STORE is named on the command line", name)
 		case !links.MatchString(name):
@@ -319,15 +319,15 @@ func (r *parser) mapping(m *yaml.Node, under string) error {
 			return fmt.Errorf(", line %d: "+format, append([]any{key.Line}, values...)...)
 		}
 		if !word.MatchString(key.Value) { // it may be a secret with wrong indentation
-			return failed("what stands before the colon is no name of a flag or a command, such as max-delete or check")
+			return failed("the text before the colon isn't the name of a flag or a command, such as max-delete or check")
 		}
 		if seen[key.Value] {
-			return failed("%s stands there twice", key.Value)
+			return failed("%s is given twice", key.Value)
 		}
 		seen[key.Value] = true
 		if value.Kind == yaml.MappingNode && under == "" {
 			if r.commands.Find(key.Value).Flag(ConfigName) == nil {
-				return failed("there is no command %q that takes settings%s", key.Value, spelling.DidYouMean(key.Value, r.commands.Names(), ""))
+				return failed("no command %q has settings%s", key.Value, spelling.DidYouMean(key.Value, r.commands.Names(), ""))
 			}
 			if err := r.mapping(value, key.Value); err != nil {
 				return err
@@ -336,11 +336,11 @@ func (r *parser) mapping(m *yaml.Node, under string) error {
 		}
 		switch {
 		case slices.Contains(commandLineOnly, key.Value):
-			return failed("--%s is taken from the command line alone", key.Value)
+			return failed("--%s can be given only on the command line", key.Value)
 		case key.Value == "store":
 			return failed("there is no flag --store: STORE is named on the command line")
 		case under == "" && r.commands.Find(key.Value).Flag(ConfigName) != nil:
-			return failed("%s is a command: below it stand lines like grace: 2h", key.Value)
+			return failed("%s is a command: write lines like grace: 2h below it", key.Value)
 		case !slices.Contains(names, key.Value):
 			return failed("there is no flag --%s%s", key.Value, spelling.DidYouMean(key.Value, names, ""))
 		case under != "" && r.commands.Find(under).Flag(key.Value) == nil:

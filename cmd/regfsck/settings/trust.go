@@ -33,7 +33,7 @@ func readSettings(path string) (body []byte, shown bool, err error) {
 		return nil, false, fmt.Errorf("%s is no file", path)
 	}
 	if who := foreignWriters(info); who != "" {
-		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, once you have seen that what it says is yours)", path, who)
+		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: it can be changed by %s (chmod go-w, and chown it to root or to yourself, after you have checked that its content is yours)", path, who)
 	}
 	if err := trustedWay(path); err != nil {
 		return nil, false, fmt.Errorf("%s is not trusted, since it can name commands: %w", path, err)

@@ -92,10 +92,10 @@ func (all All) Tags(ctx context.Context, repositories []string, workers int) (*g
 		}
 	}
 	if len(readers) == 0 && len(gone) > 0 {
-		return nil, failure.New(exitcode.Incomplete, fmt.Errorf("nothing says any more which tags come back: %w", backend.Join(gone...)), failure.NothingChanged)
+		return nil, failure.New(exitcode.Incomplete, fmt.Errorf("which tags to restore is unknown: %w", backend.Join(gone...)), failure.NothingChanged)
 	}
 	if len(readers) == 0 {
-		return nil, failure.Misuse("", "--also %s needs a registry's storage in --from: nothing else knows which tags it had", finding.TagFromSource)
+		return nil, failure.Misuse("", "--also %s needs a registry's storage in --from: other sources don't have its tags", finding.TagFromSource)
 	}
 	copied, err := replica.Take(ctx, readers, names, workers, repositories)
 	if ctx.Err() != nil {
@@ -220,7 +220,7 @@ func OwnPast(target location.Location, state string, access backend.Access) (pas
 		if len(elsewhere) == 0 || r.Totals.Prospect.Lost == 0 {
 			return nil
 		}
-		return []string{"Earlier runs may keep what is lost in state directories that could not be looked into: " +
+		return []string{"Earlier runs may keep the lost blobs in state directories that could not be read: " +
 			strings.Join(elsewhere, ", ") + ". Run the command on that machine too, and mount what is not mounted."}
 	}
 	return source.OfPast(func(ctx context.Context) (all []source.OpenedPast, err error) {
