@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"regfsck/backend"
+	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
 
@@ -44,7 +45,7 @@ var rigServers struct {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	code := fixtures.Run(m)
 	for _, server := range rigServers.all {
 		if err := server.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
