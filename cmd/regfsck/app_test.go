@@ -67,9 +67,7 @@ func TestOptionsReachTheCheck(t *testing.T) {
 	f := newFake(t)
 	config := filepath.Join(f.dir, "config.yml")
 	content := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + f.store + "}}\nproxy: {remoteurl: https://registry.example}\n"
-	if err := os.WriteFile(config, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, content)
 	f.configs = []string{config}
 	if got := f.run("check", "--thorough", "--uploads-older-than", "2w", "--verify", "12.5%", "--grace", "0"); got != 0 {
 		t.Fatalf("exit %d, %s", got, f.errs.String())

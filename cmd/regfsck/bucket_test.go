@@ -85,9 +85,7 @@ func bucketConfig(t *testing.T, s *s3test.Server, name, root string) string {
 	path := filepath.Join(t.TempDir(), "config.yml")
 	config := fmt.Sprintf("version: 0.1\nstorage:\n  s3:\n    bucket: %s\n    region: %s\n    regionendpoint: %s\n    rootdirectory: /%s\n"+
 		"    accesskey: %s\n    secretkey: %s\n    secure: false\n", name, s.Region, strings.TrimPrefix(s.Endpoint, "http://"), root, s.AccessKey, s.SecretKey)
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, config)
 	return path
 }
 
@@ -292,9 +290,7 @@ func TestCertificates(t *testing.T) {
 	}
 	text = []byte(strings.NewReplacer(s.Endpoint, proxy.Endpoint, strings.TrimPrefix(s.Endpoint, "http://"), strings.TrimPrefix(proxy.Endpoint, "https://"),
 		"secure: false", "secure: true\n    skipverify: true").Replace(string(text)))
-	if err := os.WriteFile(config, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, string(text))
 	sees("skipverify", config)
 	t.Setenv("AWS_CA_BUNDLE", ca)
 	sees("AWS_CA_BUNDLE", "STORE", "--s3-endpoint", proxy.Endpoint)

@@ -16,9 +16,7 @@ func TestReportsAreCompared(t *testing.T) {
 	f := newWhole(t, b)
 	f.run("check", "STORE", "--report", "DIR/old.json", "--no-progress")
 	key := layout.CurrentKey("twin", "a")
-	if err := os.WriteFile(filepath.Join(f.store, key), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(f.store, key), "")
 	f.run("check", "STORE", "--report", "DIR/new.json", "--no-progress", "--no-wait")
 	if exit := f.run("diff", "DIR/old.json", "DIR/old.json", "--quiet"); exit != 0 || !strings.HasPrefix(f.out.String(), "THE SAME: ") {
 		t.Errorf("with itself: exit %d\n%s%s", exit, f.out.String(), f.errs.String())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,9 +78,7 @@ func TestADriverIsOneLine(t *testing.T) {
 	f.drivers = append(f.drivers, memoryDriver(b.Memory()))
 
 	config := filepath.Join(f.dir, "config.yml")
-	if err := os.WriteFile(config, []byte("version: 0.1\nstorage: {memory: {name: it}}\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, "version: 0.1\nstorage: {memory: {name: it}}\n")
 	want := f.judge(t)
 	if want.Verdict != "damaged" || len(want.Findings) == 0 {
 		t.Fatalf("%+v", want)

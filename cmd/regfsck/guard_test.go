@@ -344,9 +344,7 @@ func TestAnUnfinishedUndoIsFinishedFirst(t *testing.T) {
 	}
 	line := fmt.Sprintf(`{"undo":{"time":"2026-01-01T00:00:00Z"},"n":%d`, bytes.Count(journal, []byte("\n"))+1)
 	line += fmt.Sprintf(`,"crc":%d}`, crc32.Checksum([]byte(line), crc32.MakeTable(crc32.Castagnoli))) + "\n"
-	if err := os.WriteFile(name, append(journal, line...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, name, string(append(journal, line...)))
 	after := f.content(t)
 	if exit := f.run("fix", "STORE", "--apply", "--yes"); exit != 64 || !strings.Contains(f.errs.String(), "the undo of run "+a.Run) {
 		t.Errorf("exit %d, %s", exit, f.errs.String())

@@ -154,9 +154,7 @@ func TestBeforeMayStopTheRegistry(t *testing.T) {
 		return registry.Writable
 	}
 	config := filepath.Join(f.dir, "config.yml")
-	if err := os.WriteFile(config, []byte("version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\nhttp: {addr: 'localhost:5000'}\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, "version: 0.1\nstorage: {filesystem: {rootdirectory: "+f.store+"}}\nhttp: {addr: 'localhost:5000'}\n")
 	whole := f.content(t)
 	for _, flags := range [][]string{nil, {"--before", "true"}} {
 		if exit := f.run(append([]string{"fix", config, "--apply", "--yes"}, flags...)...); exit != 64 || !strings.Contains(f.errs.String(), "takes pushes") {

@@ -299,9 +299,7 @@ func TestShards(t *testing.T) {
 func TestLedgerArguments(t *testing.T) {
 	f := newFake(t)
 	f.env[completionIndex] = "9"
-	if err := os.WriteFile(f.dir+"/text", []byte("no ledger, but a text of some length"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, f.dir+"/text", "no ledger, but a text of some length")
 	for args, want := range map[string]string{
 		"--ledger DIR/l":                                       "--ledger needs --verify",
 		"--verify all --ledger=":                               "--ledger needs a FILE",

@@ -155,9 +155,7 @@ var (
 
 func TestBadArguments(t *testing.T) {
 	f := newFake(t)
-	if err := os.WriteFile(f.dir+"/taken.json", nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, f.dir+"/taken.json", "")
 	if err := os.Mkdir(f.dir+"/directory.json", 0o755); err != nil {
 		t.Fatal(err)
 	}

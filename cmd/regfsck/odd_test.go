@@ -457,9 +457,7 @@ func TestConcurrentChanges(t *testing.T) {
 	f := newWhole(t, b)
 	key := layout.CurrentKey("base", "stable")
 	path := filepath.Join(f.store, filepath.FromSlash(key))
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, path, "")
 	written := f.now().Add(-20 * time.Second)
 	if err := os.Chtimes(path, written, written); err != nil {
 		t.Fatal(err)

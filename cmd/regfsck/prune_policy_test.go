@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -65,9 +64,7 @@ func TestFlagsAndFileAgree(t *testing.T) {
 func TestInvalidPolicies(t *testing.T) {
 	dir := t.TempDir()
 	good := filepath.Join(dir, "good.yml")
-	if err := os.WriteFile(good, []byte("version: 1\nrules: [{keep-last: 1}]\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, good, "version: 1\nrules: [{keep-last: 1}]\n")
 	for args, want := range map[string]string{
 		"--keep-last 0":                    "keeps nothing",
 		"--keep-within 30m":                "mo",

@@ -85,9 +85,7 @@ func TestAReplicaIsCompared(t *testing.T) {
 	}
 
 	// Tags that can't be read are neither equal nor missing.
-	if err := os.WriteFile(filepath.Join(backup, layout.CurrentKey("team/app", "v1")), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(backup, layout.CurrentKey("team/app", "v1")), "")
 	for _, repository := range []string{"team/new", "team/lost"} { // a link that isn't followed
 		at := filepath.Join(backup, layout.RepositoryKey(repository))
 		if err := os.RemoveAll(at); err != nil {

@@ -116,9 +116,7 @@ func TestSettingsBehindALinkOfOthersAreRefused(t *testing.T) {
 	}
 	open := mkdir(0o777, "open")
 	under := filepath.Join(mkdir(0o755, "open", "under"), "regfsck.yml")
-	if err := os.WriteFile(under, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, under, "")
 	turned := link(file, open)
 	for path, want := range map[string]string{
 		link(file, mkdir(0o755, "own")):               "",

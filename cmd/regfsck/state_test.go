@@ -104,9 +104,7 @@ func TestACancelledGuardIsNoRefusal(t *testing.T) {
 	f := newFix(t, littered())
 	config := filepath.Join(f.dir, "config.yml")
 	text := "version: 0.1\nstorage: {filesystem: {rootdirectory: " + f.store + "}}\nhttp: {addr: ':5000'}\n"
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, config, text)
 	for _, when := range []int{1, 2, 3} {
 		ctx, cancel := context.WithCancel(context.Background())
 		asked := 0
@@ -290,9 +288,7 @@ func TestARunOfAnotherStore(t *testing.T) {
 	if err := os.Rename(other.store, moved); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(claim, []byte(other.store+"\n"+moved+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, claim, other.store+"\n"+moved+"\n")
 	other.store = moved
 	if exit := other.run("undo", "STORE", "--state", state); exit != 0 || !strings.Contains(other.out.String(), "UNDONE") {
 		t.Errorf("moved: exit %d, %s%s", exit, other.errs.String(), other.out.String())

@@ -77,9 +77,7 @@ func TestARunThatWasStopped(t *testing.T) {
 	}
 
 	// A lock on this machine doesn't hold for copies of the directory.
-	if err := os.WriteFile(journal+".copy", []byte(begun), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, journal+".copy", begun)
 	if err := os.Rename(journal+".copy", journal); err != nil {
 		t.Fatal(err)
 	}
