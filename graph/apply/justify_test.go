@@ -155,7 +155,7 @@ func TestATagIsKeptWithItsHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if why := reasons(out)[layout.CurrentKey("a", "dangling")]; !strings.Contains(why, "its history stays") {
+	if why := reasons(out)[layout.CurrentKey("a", "dangling")]; !strings.Contains(why, "of its history is kept") {
 		t.Errorf("left: %v", out.NotDone)
 	}
 }
