@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -215,6 +216,32 @@ func TestADamagedJournal(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestADamagedRunMustBeNamed: the newest run isn't undone unnamed if its journal is damaged
+// anywhere, however long it is.
+func TestADamagedRunMustBeNamed(t *testing.T) {
+	m, state := messy().Memory(), t.TempDir()
+	for n := range 200 {
+		body := fmt.Appendf(nil, "garbage %d", n)
+		m.Put(layout.BlobKey(layout.Sum(body)), body, fixtures.Epoch)
+	}
+	id := mustFix(t, m.Store(), state, messyPolicy()).Run
+	name, fixed := filepath.Join(journal.Dir(state, id), journal.FileName), dump(m)
+	damaged, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged[len(damaged)/2] ^= 1
+	if err := os.WriteFile(name, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Undo(context.Background(), m.Store(), state, ""); !isRefused(err) || diff(fixed, dump(m)) != "" {
+		t.Errorf("a damaged journal of %d bytes: %v", len(damaged), err)
+	}
+	if out, err := Undo(context.Background(), m.Store(), state, id); err != nil || out.Damage == "" {
+		t.Errorf("named: %v, %+v", err, out)
 	}
 }
 

@@ -27,7 +27,8 @@ import (
 // is complete, nothing else may change the store. If the store could not do all of it, it
 // remains unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, _, err := findUndoable(state, id, journal.Ends)
+	named := id != ""
+	p, _, err := findUndoable(state, id, named, journal.Ends)
 	if err != nil {
 		return nil, err
 	}
@@ -35,15 +36,16 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	if err != nil {
 		return nil, err
 	}
-	out, err := undoLocked(ctx, s, state, p.ID)
+	out, err := undoLocked(ctx, s, state, p.ID, named)
 	if again := unlock(); err == nil && again != nil {
 		err = fmt.Errorf("unlock: %w", again)
 	}
 	return out, err
 }
 
-// findUndoable returns the run to undo, and all runs, newest first.
-func findUndoable(state, id string, of journal.Extent) (p *journal.Run, all []*journal.Run, err error) {
+// findUndoable returns the run to undo, and all runs, newest first. A damaged run must be named
+// by the user; the ends of a journal don't show all damage.
+func findUndoable(state, id string, named bool, of journal.Extent) (p *journal.Run, all []*journal.Run, err error) {
 	if all, err = journal.ReadAll(state, of); err != nil {
 		return nil, nil, err
 	}
@@ -55,7 +57,7 @@ func findUndoable(state, id string, of journal.Extent) (p *journal.Run, all []*j
 				Why: "nothing of run " + id + " is kept any more",
 				How: "What it removed can't be restored.",
 			}}}
-		case id == "" && can && p.Damage != "":
+		case !named && can && p.Damage != "":
 			return nil, nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
 				How: "Name it to restore what it kept, as far as that is known: regfsck undo STORE " + p.ID + ".",
@@ -123,8 +125,8 @@ type undoer struct {
 	keptFirst     int64           // bytes that the run kept at first; only needed for copies that replaced an empty file
 }
 
-func undoLocked(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
-	p, all, err := findUndoable(state, id, journal.Whole) // again, under the lock
+func undoLocked(ctx context.Context, s backend.Store, state, id string, named bool) (*Outcome, error) {
+	p, all, err := findUndoable(state, id, named, journal.Whole) // again, under the lock
 	if err != nil {
 		return nil, err
 	}
