@@ -47,6 +47,17 @@ func TestPipesAndSockets(t *testing.T) {
 	})
 }
 
+// usualTags expects the usual content in each directory of tags.
+func usualTags(dir string) backend.Hint {
+	switch _, name := backend.SplitKey(dir); name {
+	case "tags":
+		return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
+	case "sha256":
+		return backend.Hint{Name: "link", Read: 9, Content: "child:"}
+	}
+	return backend.Hint{}
+}
+
 // Pipes and symbolic links in the place of usual files and directories are faults.
 func TestIrregularUsual(t *testing.T) {
 	root := t.TempDir()
@@ -68,15 +79,7 @@ func TestIrregularUsual(t *testing.T) {
 		"tags/c/index/sha256": backend.ErrSymlink, "tags/d/current/link": backend.ErrSymlink,
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
-		listWith(t, open(t, root, Options{}), "", func(dir string) backend.Hint {
-			switch _, name := backend.SplitKey(dir); name {
-			case "tags":
-				return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
-			case "sha256":
-				return backend.Hint{Name: "link", Read: 9, Content: "child:"}
-			}
-			return backend.Hint{}
-		}).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link", bad)
+		listWith(t, open(t, root, Options{}), "", usualTags).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link", bad)
 	})
 }
 

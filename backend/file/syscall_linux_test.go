@@ -95,21 +95,32 @@ func TestUsualOpensNoDirectory(t *testing.T) {
 	}
 	fill(t, root, files, nil)
 	s := opening(newSystem)(t, root, Options{})
-	got := listWith(t, s, "", func(dir string) backend.Hint {
-		switch {
-		case dir == "tags":
-			return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
-		case strings.HasSuffix(dir, "sha256"):
-			return backend.Hint{Name: "link", Read: 9, Content: "child:"}
-		}
-		return backend.Hint{}
-	})
+	got := listWith(t, s, "", usualTags)
 	c := s.Cost()
 	if plain := s.system.(*linux).plain(); plain && (c.List != 2 || c.Calls > tags*(3+2*4)+2*4) || !plain && c.List < tags {
 		t.Errorf("plain %v: %d directories were opened, with %d system calls", plain, c.List, c.Calls)
 	}
 	if len(got.items) != 2*tags {
 		t.Errorf("%d items, want %d", len(got.items), 2*tags)
+	}
+}
+
+// TestUsualDuringAPush: a tag that is pushed while it is listed loses no entry of its history.
+func TestUsualDuringAPush(t *testing.T) {
+	root, pushed := t.TempDir(), ""
+	fill(t, root, map[string]string{
+		"tags/a/current/link": "child:1", "tags/a/index/sha256/1/link": "child:1", "tags/b/current/link": "child:1", "tags/b/index/sha256/1/link": "child:1",
+	}, nil)
+	got := seen{map[string]string{}, map[string]error{}}
+	err := opening(newSystem)(t, root, Options{}).List(t.Context(), "", usualTags, func(b backend.Batch) error {
+		if got.add(t, b); pushed == "" && strings.HasSuffix(b.Dir, "sha256") { // the other tag is next
+			pushed = map[bool]string{true: "tags/a", false: "tags/b"}[strings.HasPrefix(b.Dir, "tags/b")]
+			fill(t, root, map[string]string{pushed + "/index/sha256/2/link": "child:2", pushed + "/current/link": "child:2"}, nil)
+		}
+		return nil
+	})
+	if _, ok := got.items[pushed+"/index/sha256/1/link"]; err != nil || !ok {
+		t.Errorf("%v: %q was pushed, and there is %v", err, pushed, got.items)
 	}
 }
 

@@ -307,24 +307,23 @@ func (w *worker) cpath(parts ...string) *byte {
 
 // usual adds the usual file in the directory name of f, and a task for the usual directory
 // there. It returns false, and adds nothing, if there may be other directories, or if the
-// file can't be read: then name must be listed.
+// file can't be read: then name must be listed. Directories are counted after the file is
+// read: a push adds a directory before it replaces the file.
 func (w *worker) usual(f *directory, name string) bool {
 	u := f.leaf.Usual
 	above, _ := backend.SplitKey(u.Directory)
-	if w.directories(f, name) != 2 || w.directories(f, name, "/", above) != 1 {
+	key := f.child(name)
+	w.batchFor(key)
+	body, ok := w.contentInside(f, f.leaf.Read, name, "/", u.File)
+	file := w.st
+	if !ok || w.directories(f, name) != 2 || w.directories(f, name, "/", above) != 1 {
 		return false
 	}
 	n := w.directories(f, name, "/", u.Directory)
 	if n < 0 {
 		return false
 	}
-	key := f.child(name)
-	w.batchFor(key)
-	body, ok := w.contentInside(f, f.leaf.Read, name, "/", u.File)
-	if !ok {
-		return false
-	}
-	w.item(&w.st, body, u.File)
+	w.item(&file, body, u.File)
 	dir := backend.JoinKey(key, u.Directory)
 	leaf := w.expect(dir)
 	if n != 1 || !w.named(f, dir, &leaf, string(body)) {
