@@ -22,6 +22,7 @@ import (
 type Hint struct {
 	Name     string // the file expected in each child directory ("link", "data"); "" for none
 	Read     int    // how many bytes of it to return, at most, in Item.Body; 0 for none
+	Child    string // the only child directory that has the file; "" for each of them
 	Siblings Siblings
 
 	// Usual is what a child without Name usually contains: see Usual. Read is for its File.
@@ -42,7 +43,7 @@ type Siblings uint8
 // The degrees of Siblings.
 const (
 	SiblingsOptional   Siblings = iota // any may be left out
-	SiblingDirectories                 // all directories; files may be left out
+	SiblingDirectories                 // all directories; files and symbolic links may be left out
 	SiblingsAll                        // all
 )
 
@@ -51,9 +52,17 @@ const (
 // that can prove that there is no other directory in the child, nor in the one above
 // Directory, may read File and list Directory without listing the child. Where File holds
 // the Content of Directory's Hint and then the name of the only directory in Directory, it
-// needn't list that either. Files and symbolic links beside these may then be left out. The
-// zero Usual expects nothing.
+// needn't list that either. Files and symbolic links beside these, and everything beside
+// File, may then be left out. The zero Usual expects nothing.
 type Usual struct{ File, Directory string }
+
+// In returns the Hint for the child of that name: the zero Hint if only another has the file.
+func (h Hint) In(child string) Hint {
+	if h.Child != "" && h.Child != child {
+		return Hint{}
+	}
+	return h
+}
 
 // HintFunc returns the Hint for the children of dir, a key without a trailing slash. It is
 // called once for each listed directory, and again if it was replaced meanwhile,

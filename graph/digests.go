@@ -70,7 +70,7 @@ func (t *Digests) idOfAny(d layout.AnyDigest) uint32 {
 	return t.IDOf(d.Digest)
 }
 
-// KnownIDOf is knownID for the text of a digest by any algorithm.
+// KnownIDOf is KnownID for the text of a digest by any algorithm.
 func (t *Digests) KnownIDOf(text string) uint32 {
 	d, ok := layout.ParseAnyDigest(text)
 	if !ok {

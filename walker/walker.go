@@ -211,7 +211,7 @@ func (w *Walker) expect(dir string) backend.Hint {
 	case layout.DirTags:
 		return backend.Hint{Usual: tag, Read: MaxLink}
 	case layout.DirTag, layout.DirNoTag: // a foreign index/link hides no history
-		return backend.Hint{Name: "link", Read: MaxLink, Siblings: directories}
+		return backend.Hint{Name: "link", Child: "current", Read: MaxLink, Siblings: siblings}
 	case layout.DirTarsumAlg:
 		return backend.Hint{Name: "link", Read: MaxLink, Siblings: siblings}
 	}

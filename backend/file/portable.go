@@ -317,7 +317,7 @@ func (t *portableListing) entry(s *pendingDir, leaf backend.Hint, name string) (
 	case err != nil:
 		return true, t.fault(s.key, key, err)
 	case info.IsDir():
-		return true, t.child(s, leaf, key, info)
+		return true, t.child(s, leaf.In(name), key, info)
 	case !info.Mode().IsRegular():
 		return true, t.fault(s.key, key, backend.ErrIrregular)
 	case name != s.own.Name:

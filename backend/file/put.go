@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -91,13 +93,16 @@ func (p *put) do(body io.Reader, modified int64) (err error) {
 	if p.syncs != nil {
 		make = makeUnsynced
 	}
+	var made []string
+	p.making.enter()
+	defer func() {
+		if err == nil {
+			made = nil
+		}
+		p.making.leave(made, p.removeMade)
+	}()
 	d, made, err := p.dirs("write", p.dirKey, make)
 	defer d.close()
-	defer func() {
-		if err != nil {
-			p.removeMade(made)
-		}
-	}()
 	if err != nil {
 		return err
 	}
@@ -165,9 +170,36 @@ func (w *Store) dirs(op, key string, make func(d dir, key, name string) error) (
 	return d, made, err
 }
 
+// making counts the writers that need directories. Directories that a failed one made are
+// removed when there is no writer: another may have opened them, or one above.
+type making struct {
+	mu       sync.Mutex
+	writers  int
+	unneeded []string // directories that failed writers made
+}
+
+// enter counts a writer.
+func (m *making) enter() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writers++
+}
+
+// leave ends a writer. unneeded are the directories that it made, if it failed.
+func (m *making) leave(unneeded []string, remove func(keys []string)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unneeded = append(m.unneeded, unneeded...)
+	if m.writers--; m.writers == 0 && len(m.unneeded) > 0 {
+		remove(m.unneeded)
+		m.unneeded = nil
+	}
+}
+
 // removeMade removes directories that were made and aren't needed, if they are still
 // empty.
 func (w *Store) removeMade(keys []string) {
+	slices.Sort(keys)
 	for i := len(keys) - 1; i >= 0; i-- {
 		above, name := backend.SplitKey(keys[i])
 		if d, err := w.openDir("remove", above); err == nil {

@@ -33,6 +33,7 @@ type Store struct {
 	move      renaming
 	link      renaming // keeps the old name
 	restoring sync.Mutex
+	making    making
 }
 
 // The reasons for refusing a change, other than the system's errors.
@@ -42,7 +43,7 @@ var (
 	errFollowed = errors.New("is a link or a mount named with --follow, which regfsck doesn't change")
 	errDevice   = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
 	errKept     = errors.New("was removed by this run before and is kept; what is there now is not changed")
-	errOwner    = errors.New("can't get the owner of the files next to it (run as that user, or as root)")
+	errOwner    = errors.New("can't be given to the owner of the files next to it (run as that user, or as root)")
 )
 
 // OpenStore returns the store in the directory root, to be changed by runs that

@@ -151,7 +151,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 	case unix.DT_DIR:
 		switch {
 		case w.plain && f.leaf.Usual.File != "" && w.usual(f, bare):
-		case f.leaf.Name == "" || f.hasBoundaries && hasBelow(w.boundaries, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
+		case f.leaf.In(bare).Name == "" || f.hasBoundaries && hasBelow(w.boundaries, backend.JoinKey(f.key, bare)) || !w.probe(f, bare):
 			w.child(f, bare, false)
 		}
 	case unix.DT_LNK:
@@ -166,7 +166,7 @@ func (f *directory) child(name string) string { return backend.JoinKey(f.key, st
 
 // child adds a task for the directory name in f.
 func (w *worker) child(f *directory, name string, done bool) {
-	t := task{key: f.child(name), own: f.leaf, leafDone: done, rounds: f.rounds}
+	t := task{key: f.child(name), own: f.leaf.In(name), leafDone: done, rounds: f.rounds}
 	if !w.crowded() {
 		f.refs.Add(1)
 		t.parent = f
@@ -237,7 +237,7 @@ func (w *worker) boundaryEntry(f *directory, name string) bool {
 	case kind(&w.st) == unix.S_IFREG:
 		w.item(&w.st, body, base...)
 	case kind(&w.st) == unix.S_IFDIR:
-		w.children = append(w.children, task{key: key, own: f.leaf, rounds: f.rounds})
+		w.children = append(w.children, task{key: key, own: f.leaf.In(name), rounds: f.rounds})
 	default:
 		w.fault(dir, key, backend.ErrIrregular)
 	}

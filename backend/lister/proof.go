@@ -44,7 +44,7 @@ const (
 	// enoughMisses is how many valid files must have an ETag that isn't the MD5, and none one
 	// that is, before no more MD5s are computed.
 	enoughMisses = 64
-	// mostDeferred limits the files that are left for the end of a listing; the rest is read.
+	// maxDeferred limits the files that are left for the end of a listing; the rest is read.
 	maxDeferred = 1 << 16
 )
 

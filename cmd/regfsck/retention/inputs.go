@@ -18,8 +18,8 @@ import (
 // usualListAge is the default of the greatest age of a list of images in use.
 var usualListAge = retain.Duration{Days: 1}
 
-// Hint is the hint for a list or log without any entry.
-const Hint = "Images that no list or log names may be removed, so an empty one is refused. Nothing was changed."
+// Hint is the hint for a list or log that can't be used.
+const Hint = "Images that no list or log names may be removed, so nothing is planned without all of them. Nothing was changed."
 
 // Inputs are the lists and logs of images in use that a policy's rules name. Each is read
 // once.
