@@ -50,9 +50,9 @@ const (
 // Usual is what a child directory usually contains: one file and one directory, two levels
 // below the child, in two different directories: "current/link" and "index/sha256". A driver
 // that can prove that there is no other directory in the child, nor in the one above
-// Directory, may read File and list Directory without listing the child. Where File holds
-// the Content of Directory's Hint and then the name of the only directory in Directory, it
-// needn't list that either. Files and symbolic links beside these, and everything beside
+// Directory, may read File and list Directory without listing the child, if File contains
+// Content followed by the name of a directory in Directory. If that is the only one, it
+// needn't list Directory either. Files and symbolic links beside these, and everything beside
 // File, may then be left out. The zero Usual expects nothing.
 type Usual struct{ File, Directory string }
 

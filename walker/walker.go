@@ -209,7 +209,7 @@ func (w *Walker) expect(dir string) backend.Hint {
 	case layout.DirLayerAlg:
 		return backend.Hint{Name: "link", Read: w.read(of), Siblings: siblings, Content: content}
 	case layout.DirTags:
-		return backend.Hint{Usual: tag, Read: MaxLink}
+		return backend.Hint{Usual: tag, Content: "sha256:", Read: MaxLink}
 	case layout.DirTag, layout.DirNoTag: // a foreign index/link hides no history
 		return backend.Hint{Name: "link", Child: "current", Read: MaxLink, Siblings: siblings}
 	case layout.DirTarsumAlg:

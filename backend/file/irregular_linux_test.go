@@ -51,7 +51,7 @@ func TestPipesAndSockets(t *testing.T) {
 func usualTags(dir string) backend.Hint {
 	switch _, name := backend.SplitKey(dir); name {
 	case "tags":
-		return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Read: 9}
+		return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Content: "child:", Read: 9}
 	case "sha256":
 		return backend.Hint{Name: "link", Read: 9, Content: "child:"}
 	}
@@ -63,13 +63,15 @@ func TestIrregularUsual(t *testing.T) {
 	root := t.TempDir()
 	fill(t, root, map[string]string{
 		"tags/a/index/sha256/1/link": "x", "tags/b/current/link": "child:1", "tags/c/current/link": "child:1", "tags/d/index/sha256/1/link": "y",
+		"tags/e/current/link": "", "tags/e/index/sha256/1/link": "z", "tags/f/current/link": "child:2", "tags/f/index/sha256/1/link": "z",
 	}, []string{"tags/a/current", "tags/b/index/sha256/1", "tags/c/index", "tags/d/current"})
 	for _, key := range []string{"tags/a/current/link", "tags/b/index/sha256/1/link"} {
 		if err := syscall.Mkfifo(filepath.Join(root, key), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for key, to := range map[string]string{"tags/c/index/sha256": "tags/d/index/sha256", "tags/d/current/link": "tags/c/current/link"} {
+	for key, to := range map[string]string{"tags/c/index/sha256": "tags/d/index/sha256", "tags/d/current/link": "tags/c/current/link",
+		"tags/e/index/sha512": "tags/d/index/sha256", "tags/f/index/sha256/2": "tags/d/index/sha256/1"} { // e and f: the current link doesn't name what is there
 		if err := os.Symlink(filepath.Join(root, to), filepath.Join(root, key)); err != nil {
 			t.Fatal(err)
 		}
@@ -77,9 +79,11 @@ func TestIrregularUsual(t *testing.T) {
 	bad := map[string]error{
 		"tags/a/current/link": backend.ErrIrregular, "tags/b/index/sha256/1/link": backend.ErrIrregular,
 		"tags/c/index/sha256": backend.ErrSymlink, "tags/d/current/link": backend.ErrSymlink,
+		"tags/e/index/sha512": backend.ErrSymlink, "tags/f/index/sha256/2": backend.ErrSymlink,
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
-		listWith(t, open(t, root, Options{}), "", usualTags).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link", bad)
+		listWith(t, open(t, root, Options{}), "", usualTags).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link "+
+			"tags/e/current/link tags/e/index/sha256/1/link tags/f/current/link tags/f/index/sha256/1/link", bad)
 	})
 }
 

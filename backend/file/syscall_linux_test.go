@@ -83,7 +83,7 @@ func TestSampler(t *testing.T) {
 	}
 }
 
-// If a directory has the usual content, its links cost as much as a leaf, and three looks
+// If a directory has the usual content, its links cost as much as a leaf, and four looks
 // at link counts. No directory is opened.
 func TestUsualOpensNoDirectory(t *testing.T) {
 	root := t.TempDir()
@@ -97,7 +97,7 @@ func TestUsualOpensNoDirectory(t *testing.T) {
 	s := opening(newSystem)(t, root, Options{})
 	got := listWith(t, s, "", usualTags)
 	c := s.Cost()
-	if plain := s.system.(*linux).plain(); plain && (c.List != 2 || c.Calls > tags*(3+2*4)+2*4) || !plain && c.List < tags {
+	if plain := s.system.(*linux).plain(); plain && (c.List != 2 || c.Calls > tags*(4+2*4)+2*4) || !plain && c.List < tags {
 		t.Errorf("plain %v: %d directories were opened, with %d system calls", plain, c.List, c.Calls)
 	}
 	if len(got.items) != 2*tags {

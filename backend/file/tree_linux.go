@@ -320,13 +320,14 @@ func (w *worker) usual(f *directory, name string) bool {
 		return false
 	}
 	n := w.directories(f, name, "/", u.Directory)
-	if n < 0 {
+	child, ok := strings.CutPrefix(string(body), f.leaf.Content)
+	if n < 1 || !ok || !isName(child) || w.directories(f, name, "/", u.Directory, "/", child) < 0 {
 		return false
 	}
 	w.item(&file, body, u.File)
 	dir := backend.JoinKey(key, u.Directory)
 	leaf := w.expect(dir)
-	if n != 1 || !w.named(f, dir, &leaf, string(body)) {
+	if n != 1 || !w.named(f, dir, &leaf, child) {
 		w.child(f, name+"/"+u.Directory, false)
 		expected := leaf
 		w.children[len(w.children)-1].leaf = &expected
@@ -334,11 +335,10 @@ func (w *worker) usual(f *directory, name string) bool {
 	return true
 }
 
-// named adds the expected file in the only child of dir, a directory below f, if content
-// names that child. It reports whether content does.
-func (w *worker) named(f *directory, dir string, leaf *backend.Hint, content string) bool {
-	child, ok := strings.CutPrefix(content, leaf.Content)
-	if !ok || leaf.Content == "" || leaf.Read == 0 || leaf.Siblings != backend.SiblingsOptional || !isName(child) {
+// named adds the expected file in child, the only directory in dir, which is below f. It
+// returns false if the file can't be read, or isn't all that must be listed.
+func (w *worker) named(f *directory, dir string, leaf *backend.Hint, child string) bool {
+	if leaf.Read == 0 || leaf.Siblings != backend.SiblingsOptional {
 		return false
 	}
 	w.batchFor(dir)
