@@ -73,7 +73,7 @@ func (t *Table) seal() (names []string) {
 	t.Sizes = make([]int64, 0, total)
 	t.Modified = make([]uint32, 0, total)
 	for b := range t.listed {
-		shard := sorted(slices.Concat(t.listed[b]...))
+		shard := t.listed[b].sorted()
 		t.listed[b] = nil
 		t.First[b+1] = t.First[b] + uint32(len(shard))
 		t.digests[b] = make([]layout.Digest, len(shard))
@@ -100,13 +100,35 @@ func (t *Table) seal() (names []string) {
 	return names
 }
 
-func sorted(shard []record) []record {
-	slices.SortFunc(shard, func(a, b record) int {
-		if c := a.digest.Compare(b.digest); c != 0 {
-			return c
+// sorted returns the records in the order of their digests, and of each digest only the
+// newest. Digests are uniformly distributed, so their second bytes nearly order them. Their
+// first bytes are equal.
+func (c chunks) sorted() []record {
+	var begin [257]int // by second byte: where its records begin
+	for _, chunk := range c {
+		for i := range chunk {
+			begin[int(chunk[i].digest[1])+1]++
 		}
-		return int(int64(b.modified) - int64(a.modified))
-	})
+	}
+	for b := range 256 {
+		begin[b+1] += begin[b]
+	}
+	shard, next := make([]record, begin[256]), begin
+	for _, chunk := range c {
+		for i := range chunk {
+			b := chunk[i].digest[1]
+			shard[next[b]] = chunk[i]
+			next[b]++
+		}
+	}
+	for b := range 256 {
+		slices.SortFunc(shard[begin[b]:begin[b+1]], func(a, b record) int {
+			if c := a.digest.Compare(b.digest); c != 0 {
+				return c
+			}
+			return int(int64(b.modified) - int64(a.modified))
+		})
+	}
 	return slices.CompactFunc(shard, func(a, b record) bool { return a.digest == b.digest })
 }
 
@@ -121,12 +143,19 @@ func (t *Table) find(d layout.Digest) (uint32, bool) {
 	if n == 0 {
 		return 0, false
 	}
-	guess := int(uint64(binary.BigEndian.Uint32(d[1:])) * uint64(n) >> 32)
+	next := binary.BigEndian.Uint64(d[1:])
+	below := func(i int) bool {
+		other := binary.BigEndian.Uint64(shard[i][1:])
+		return other < next || other == next && shard[i].Compare(d) < 0
+	}
+	guess := expected(&d, n)
+	// The digest that is there shows how far the estimate is off.
+	guess = min(max(0, 2*guess-expected(&shard[guess], n)), n-1)
 	lo, hi := 0, n // the first digest that isn't below d is in [lo, hi]
-	if shard[guess].Compare(d) < 0 {
+	if below(guess) {
 		lo = guess + 1
 		for step := 1; guess+step < n; step *= 2 {
-			if shard[guess+step].Compare(d) >= 0 {
+			if !below(guess + step) {
 				hi = guess + step
 				break
 			}
@@ -135,18 +164,20 @@ func (t *Table) find(d layout.Digest) (uint32, bool) {
 	} else {
 		hi = guess
 		for step := 1; guess-step >= 0; step *= 2 {
-			if shard[guess-step].Compare(d) < 0 {
+			if below(guess - step) {
 				lo = guess - step + 1
 				break
 			}
 			hi = guess - step
 		}
 	}
-	at, ok := slices.BinarySearchFunc(shard[lo:hi], d, layout.Digest.Compare)
-	if !ok && lo+at < n && shard[lo+at] == d {
-		ok = true
-	}
-	return t.First[d[0]] + uint32(lo+at), ok
+	at := lo + sort.Search(hi-lo, func(i int) bool { return !below(lo + i) })
+	return t.First[d[0]] + uint32(at), at < n && shard[at] == d
+}
+
+// expected returns where d is in a shard of n digests that are evenly distributed.
+func expected(d *layout.Digest, n int) int {
+	return int(uint64(binary.BigEndian.Uint32(d[1:])) * uint64(n) >> 32)
 }
 
 // digest returns the digest of a blob's id; zero for another algorithm.
