@@ -53,32 +53,10 @@ type Manifest struct {
 // returned; a manifest that can't be read is a State. Manifests that the cache holds, and
 // that ListBlobs proved unchanged, are not read from the store.
 func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, m Manifest) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Manifest {
+	return serially(ctx, w, n, held, func() func(ctx context.Context, i int) Manifest {
 		r := manifestReader{contentsReader: w.contentsReader()}
 		return func(ctx context.Context, i int) Manifest { return r.read(ctx, digest(i)) }
 	}, each)
-}
-
-// parallel calls functions with 0 … n-1; worker makes one for each goroutine. The first
-// error stops all of them, and is returned when they have ended.
-func (w *Walker) parallel(ctx context.Context, n int, worker func() func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(w.workers(), n) {
-		do := worker()
-		group.Go(func() error {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := do(ctx, i); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return group.Wait()
 }
 
 // manifestReader holds the buffers that one goroutine reuses for each manifest.
@@ -197,27 +175,63 @@ func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
 	return n, false, nil
 }
 
-// serially makes n values in parallel, by functions that worker makes, one for each
-// goroutine, and passes them to each, one at a time, in any order. After an error from
-// each, which it returns, it calls each no more.
-func serially[T any](ctx context.Context, w *Walker, n int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
-	var mu sync.Mutex
+// held is how many values of small blobs a goroutine makes before it waits until it may pass
+// them on. If it waited for each, all would soon wait for one.
+const held = 4
+
+// serially makes n values in parallel, and passes them to each, one at a time, in any order.
+// The functions that worker makes, of which a goroutine uses at most ahead, make the values;
+// one of them makes no value before its last was passed on. The first error ends it, and is
+// returned; after one from each, each is called no more.
+func serially[T any](ctx context.Context, w *Walker, n, ahead int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
+	type made struct {
+		i int
+		v T
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	var turn sync.Mutex // of each and ended
 	var ended error
-	return w.parallel(ctx, n, func() func(ctx context.Context, i int) error {
-		do := worker()
-		return func(ctx context.Context, i int) error {
-			v := do(ctx, i)
-			mu.Lock()
-			defer mu.Unlock()
-			if ended == nil {
-				ended = ctx.Err()
+	for range min(w.workers(), n) {
+		group.Go(func() error {
+			var makers []func(ctx context.Context, i int) T
+			var values []made
+			deliver := func() error {
+				defer turn.Unlock()
+				for _, m := range values {
+					if ended == nil {
+						ended = ctx.Err()
+					}
+					if ended == nil {
+						ended = each(m.i, m.v)
+					}
+				}
+				clear(values)
+				values = values[:0]
+				return ended
 			}
-			if ended == nil {
-				ended = each(i, v)
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if len(values) == len(makers) {
+					makers = append(makers, worker())
+				}
+				values = append(values, made{i, makers[len(values)](ctx, i)})
+				if len(values) == ahead {
+					turn.Lock()
+				} else if !turn.TryLock() {
+					continue
+				}
+				if err := deliver(); err != nil {
+					return err
+				}
 			}
-			return ended
-		}
-	})
+			turn.Lock()
+			return deliver()
+		})
+	}
+	return group.Wait()
 }
 
 // Config is an image's config that was read. A config in the state ManifestGood may still
@@ -284,7 +298,7 @@ func (w *Walker) Inline(ctx context.Context, n int, digest func(i int) layout.An
 // of more bytes than a manifest may have is unparsable, with the error tooLarge.
 func small[T any](ctx context.Context, w *Walker, n int, digest func(i int) layout.AnyDigest, tooLarge error, parse func(contents) T, each func(i int, v T) error) error {
 	large := func([]byte, io.Reader) contents { return contents{state: ManifestUnparsable, err: tooLarge} }
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) T {
+	return serially(ctx, w, n, held, func() func(ctx context.Context, i int) T {
 		r := w.contentsReader()
 		return func(ctx context.Context, i int) T { return parse(r.read(ctx, digest(i), large)) }
 	}, each)
@@ -315,7 +329,7 @@ const hashBuffer = 1 << 20
 // called from any goroutine with the number of bytes just read. An error from each ends it
 // and is returned.
 func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyDigest, read func(bytes int64), each func(i int, h Hashed) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Hashed {
+	return serially(ctx, w, n, 1, func() func(ctx context.Context, i int) Hashed {
 		buf := make([]byte, hashBuffer)
 		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), buf, read) }
 	}, each)

@@ -26,7 +26,7 @@ type Recheck struct {
 // order. Links are read, and their State is set as in a listing. An error from each ends it
 // and is returned.
 func (w *Walker) Recheck(ctx context.Context, n int, key func(i int) string, each func(i int, l Recheck) error) error {
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) Recheck {
+	return serially(ctx, w, n, held, func() func(ctx context.Context, i int) Recheck {
 		return func(ctx context.Context, i int) Recheck { return w.recheck(ctx, key(i)) }
 	}, each)
 }
@@ -85,7 +85,7 @@ func (w *Walker) Ask(ctx context.Context, n int, ask func(ctx context.Context, i
 		is  bool
 		err error
 	}
-	return serially(ctx, w, n, func() func(ctx context.Context, i int) answer {
+	return serially(ctx, w, n, held, func() func(ctx context.Context, i int) answer {
 		return func(ctx context.Context, i int) answer {
 			is, err := ask(ctx, i)
 			return answer{is, err}
