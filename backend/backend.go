@@ -25,7 +25,7 @@ type Hint struct {
 	Child    string // the only child directory that has the file; "" for each of them
 	Siblings Siblings
 
-	// Usual is what a child without Name usually contains: see Usual. Read is for its File.
+	// Usual is what a child without Name usually contains: see Usual. Read is for its files.
 	Usual Usual
 
 	// Content followed by the child's name ("sha256:…") is what a valid file holds. A
@@ -51,10 +51,13 @@ const (
 // below the child, in two different directories: "current/link" and "index/sha256". A driver
 // that can prove that there is no other directory in the child, nor in the one above
 // Directory, may read File and list Directory without listing the child, if File contains
-// Content followed by the name of a directory in Directory. If that is the only one, it
-// needn't list Directory either. Files and symbolic links beside these, and everything beside
-// File, may then be left out. The zero Usual expects nothing.
-type Usual struct{ File, Directory string }
+// Content followed by the name of a directory in Directory. If that is the only one, it may
+// read Entry in it instead of listing Directory. Files and symbolic links beside these, and
+// everything beside File, may then be left out. The zero Usual expects nothing.
+type Usual struct {
+	File, Directory string
+	Entry           string // the file expected in a directory in Directory; "" to list that
+}
 
 // In returns the Hint for the child of that name: the zero Hint if only another has the file.
 func (h Hint) In(child string) Hint {

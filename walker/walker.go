@@ -196,6 +196,9 @@ func (w *Walker) expect(dir string) backend.Hint {
 	}
 	siblings, directories := backend.SiblingsOptional, backend.SiblingDirectories
 	tag := backend.Usual{File: "current/link", Directory: "index/sha256"}
+	if !w.Unread {
+		tag.Entry = "link"
+	}
 	if w.Thorough {
 		siblings, directories, tag = backend.SiblingsAll, backend.SiblingsAll, backend.Usual{}
 	}

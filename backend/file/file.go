@@ -269,10 +269,10 @@ const batchSize = 512
 // arena is how many bytes for bodies are allocated at once.
 const arena = 64 << 10
 
-// batch collects items of one directory. Its memory is reused, except for the string
-// that holds the names.
+// batch collects items of directories, one directory after the other. Its memory is reused,
+// except for the string that holds the names.
 type batch struct {
-	dir    string
+	parts  []part // the last one is added to
 	names  []byte
 	ends   []int // the end of each item's name in names
 	items  []backend.Item
@@ -280,7 +280,26 @@ type batch struct {
 	bodies []byte
 }
 
-func (b *batch) full() bool { return len(b.items) >= batchSize || len(b.faults) >= batchSize }
+// part is a directory of a batch, with the indices of its first item and fault.
+type part struct {
+	dir           string
+	items, faults int
+}
+
+func (b *batch) full() bool  { return len(b.items) >= batchSize || len(b.faults) >= batchSize }
+func (b *batch) empty() bool { return len(b.items)+len(b.faults) == 0 }
+
+// of sets the directory of what is added next.
+func (b *batch) of(dir string) {
+	next := part{dir, len(b.items), len(b.faults)}
+	switch n := len(b.parts); {
+	case n > 0 && b.parts[n-1].dir == dir:
+	case n > 0 && b.parts[n-1].items == next.items && b.parts[n-1].faults == next.faults: // nothing was added
+		b.parts[n-1] = next
+	default:
+		b.parts = append(b.parts, next)
+	}
+}
 
 // add adds an item, whose name is the concatenated parts.
 func (b *batch) add(item backend.Item, name ...string) {
@@ -301,19 +320,28 @@ func (b *batch) space(n int) []byte {
 	return b.bodies[at : at+n : at+n]
 }
 
-// seal returns what was collected.
-func (b *batch) seal() backend.Batch {
+// deliver passes what was collected to each, by directory, until that returns an error, and
+// resets the batch.
+func (b *batch) deliver(each func(backend.Batch) error) error {
 	names, from := string(b.names), 0
 	for i, end := range b.ends {
 		b.items[i].Name = names[from:end]
 		from = end
 	}
-	return backend.Batch{Dir: b.dir, Items: b.items, Faults: b.faults}
-}
-
-// reset empties the batch.
-func (b *batch) reset() {
+	var err error
+	for i, p := range b.parts {
+		items, faults := b.items[p.items:], b.faults[p.faults:]
+		if i+1 < len(b.parts) {
+			next := b.parts[i+1]
+			items, faults = items[:next.items-p.items], faults[:next.faults-p.faults]
+		}
+		if len(items)+len(faults) > 0 && err == nil {
+			err = each(backend.Batch{Dir: p.dir, Items: items, Faults: faults})
+		}
+	}
+	clear(b.parts)
 	clear(b.items)
 	clear(b.faults)
-	b.names, b.ends, b.items, b.faults, b.bodies = b.names[:0], b.ends[:0], b.items[:0], b.faults[:0], b.bodies[:0]
+	b.parts, b.names, b.ends, b.items, b.faults, b.bodies = b.parts[:0], b.names[:0], b.ends[:0], b.items[:0], b.faults[:0], b.bodies[:0]
+	return err
 }

@@ -51,7 +51,7 @@ func TestPipesAndSockets(t *testing.T) {
 func usualTags(dir string) backend.Hint {
 	switch _, name := backend.SplitKey(dir); name {
 	case "tags":
-		return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256"}, Content: "child:", Read: 9}
+		return backend.Hint{Usual: backend.Usual{File: "current/link", Directory: "index/sha256", Entry: "link"}, Content: "child:", Read: 9}
 	case "sha256":
 		return backend.Hint{Name: "link", Read: 9, Content: "child:"}
 	}

@@ -42,13 +42,12 @@ type listing struct {
 
 // task is a directory to open, or an open one whose reading continues.
 type task struct {
-	more     *directory    // continue with this one; the other fields are then unused
-	parent   *directory    // an open directory above it; nil: open it by its key
-	key      string        // of the directory to open
-	own      backend.Hint  // the leaf expected in it
-	leaf     *backend.Hint // expected in its children; nil: call expect
-	leafDone bool          // own was already returned
-	rounds   int           // how often it was listed and not found
+	more     *directory   // continue with this one; the other fields are then unused
+	parent   *directory   // an open directory above it; nil: open it by its key
+	key      string       // of the directory to open
+	own      backend.Hint // the leaf expected in it
+	leafDone bool         // own was already returned
+	rounds   int          // how often it was listed and not found
 }
 
 func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
@@ -107,9 +106,15 @@ func (n *listing) push(tasks ...task) {
 
 // pop takes a task from the top of the stack. It waits while other workers may add
 // some, and returns false when all tasks are done.
-func (n *listing) pop() (task, bool) {
+func (w *worker) pop() (task, bool) {
+	n := w.listing
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if len(n.stack) == 0 {
+		n.mu.Unlock()
+		w.flush()
+		n.mu.Lock()
+	}
 	n.idle++
 	for len(n.stack) == 0 && n.idle < n.running {
 		n.work.Wait()
@@ -137,22 +142,6 @@ func (n *listing) fail(err error) {
 	n.stopped.Store(true)
 }
 
-// deliver calls each, unless the listing has ended.
-func (n *listing) deliver(b backend.Batch) {
-	n.turn.Lock()
-	defer n.turn.Unlock()
-	if n.stopped.Load() {
-		return
-	}
-	err := n.ctx.Err()
-	if err == nil {
-		err = n.each(b)
-	}
-	if err != nil {
-		n.fail(err)
-	}
-}
-
 // bufferSize is how many bytes of a directory are read at once, before another worker may
 // continue: about 700 names of digests.
 const bufferSize = 64 << 10
@@ -173,18 +162,17 @@ func (n *listing) newWorker() *worker {
 	return &worker{listing: n, buffer: n.buffers.Get().(*[bufferSize]byte), k: kernel{sampler: sampler{local: n.plain}}}
 }
 
-// run does tasks until there are none.
+// run does tasks until there are none. What they found is delivered when each is free or the
+// batch is full: if all workers waited for each, the processors would have nothing to do
+// between two of its calls.
 func (w *worker) run() {
 	defer w.buffers.Put(w.buffer)
-	for {
-		t, ok := w.pop()
-		if !ok {
-			w.flush()
-			return
-		}
+	for t, ok := w.pop(); ok; t, ok = w.pop() {
 		w.do(t)
 		w.pushChildren()
-		w.flush()
+		if !w.batch.empty() && w.turn.TryLock() {
+			w.deliver()
+		}
 	}
 }
 
@@ -212,12 +200,28 @@ func (w *worker) pushChildren() {
 	}
 }
 
-// flush delivers the batch, and adds its costs to the counters.
+// flush delivers the batch, when each is free.
 func (w *worker) flush() {
-	if b := w.batch.seal(); len(b.Items)+len(b.Faults) > 0 {
-		w.deliver(b)
+	w.turn.Lock()
+	w.deliver()
+}
+
+// deliver passes the batch to each, unless the listing has ended, adds the worker's costs to
+// the counters, and unlocks turn.
+func (w *worker) deliver() {
+	defer w.turn.Unlock()
+	err := w.batch.deliver(func(b backend.Batch) error {
+		if w.stopped.Load() {
+			return nil
+		}
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		return w.each(b)
+	})
+	if err != nil {
+		w.fail(err)
 	}
-	w.batch.reset()
 	c := w.counts
 	c.list.Add(w.cost.list)
 	c.get.Add(w.cost.get)
@@ -228,12 +232,12 @@ func (w *worker) flush() {
 	w.cost.list, w.cost.get, w.cost.head, w.cost.bytes = 0, 0, 0, 0
 }
 
-// batchFor ensures that the batch is of dir and has space for one more item.
+// batchFor sets the directory of the next item, and ensures that the batch has space for it.
 func (w *worker) batchFor(dir string) {
-	if w.batch.dir != dir || w.batch.full() {
+	if w.batch.full() {
 		w.flush()
-		w.batch.dir = dir
 	}
+	w.batch.of(dir)
 }
 
 // item adds a file of dir. Its name is given in up to three parts.

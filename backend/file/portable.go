@@ -406,26 +406,20 @@ func (t *portableListing) fault(dir, key string, err error) error {
 	return full
 }
 
-// batchFor ensures that the batch is of dir and has space for one more item.
+// batchFor sets the directory of the next item, and ensures that the batch has space for it.
 func (t *portableListing) batchFor(dir string) error {
-	if t.batch.dir == dir && !t.batch.full() {
-		return t.ctx.Err()
+	err := t.ctx.Err()
+	if err == nil && t.batch.full() {
+		err = t.flush()
 	}
-	err := t.flush()
-	t.batch.dir = dir
+	t.batch.of(dir)
 	return err
 }
 
-// flush calls each with the batch.
+// flush delivers the batch.
 func (t *portableListing) flush() error {
 	if err := t.ctx.Err(); err != nil {
 		return err
 	}
-	b := t.batch.seal()
-	if len(b.Items)+len(b.Faults) == 0 {
-		return nil
-	}
-	err := t.each(b)
-	t.batch.reset()
-	return err
+	return t.batch.deliver(t.each)
 }

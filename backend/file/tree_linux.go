@@ -101,11 +101,7 @@ func (w *worker) newDirectory(fd int, t task) *directory {
 		fd: fd, key: t.key, own: t.own, leafDone: t.leafDone,
 		hasBoundaries: hasBelow(w.boundaries, t.key),
 	}
-	if t.leaf != nil {
-		f.leaf = *t.leaf
-	} else {
-		f.leaf = w.expect(t.key)
-	}
+	f.leaf = w.expect(t.key)
 	f.refs.Store(1)
 	w.openDirs.Add(1)
 	w.cost.list++
@@ -321,32 +317,25 @@ func (w *worker) usual(f *directory, name string) bool {
 	}
 	n := w.directories(f, name, "/", u.Directory)
 	child, ok := strings.CutPrefix(string(body), f.leaf.Content)
-	if n < 1 || !ok || !isName(child) || w.directories(f, name, "/", u.Directory, "/", child) < 0 {
+	if n < 1 || !ok || !isName(child) {
+		return false
+	}
+	var only []byte // what Entry contains, if child is the only directory
+	whole := false
+	if n == 1 && u.Entry != "" {
+		only, whole = w.contentInside(f, f.leaf.Read, name, "/", u.Directory, "/", child, "/", u.Entry)
+	}
+	if !whole && w.directories(f, name, "/", u.Directory, "/", child) < 0 {
 		return false
 	}
 	w.item(&file, body, u.File)
-	dir := backend.JoinKey(key, u.Directory)
-	leaf := w.expect(dir)
-	if n != 1 || !w.named(f, dir, &leaf, child) {
+	if !whole {
 		w.child(f, name+"/"+u.Directory, false)
-		expected := leaf
-		w.children[len(w.children)-1].leaf = &expected
+		return true
 	}
+	w.batch.of(backend.JoinKey(key, u.Directory)) // without delivering it: it has the memory of only
+	w.item(&w.st, only, child, "/", u.Entry)
 	return true
-}
-
-// named adds the expected file in child, the only directory in dir, which is below f. It
-// returns false if the file can't be read, or isn't all that must be listed.
-func (w *worker) named(f *directory, dir string, leaf *backend.Hint, child string) bool {
-	if leaf.Read == 0 || leaf.Siblings != backend.SiblingsOptional {
-		return false
-	}
-	w.batchFor(dir)
-	body, ok := w.contentInside(f, leaf.Read, strings.TrimPrefix(dir[len(f.key):], "/"), "/", child, "/", leaf.Name)
-	if ok {
-		w.item(&w.st, body, child, "/", leaf.Name)
-	}
-	return ok
 }
 
 // isName reports whether s can be the name of a directory.
