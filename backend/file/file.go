@@ -320,9 +320,9 @@ func (b *batch) space(n int) []byte {
 	return b.bodies[at : at+n : at+n]
 }
 
-// deliver passes what was collected to each, by directory, until that returns an error, and
-// resets the batch.
-func (b *batch) deliver(each func(backend.Batch) error) error {
+// deliver passes what was collected to each, by directory, until that returns an error or ctx
+// ends, and resets the batch. It returns the error that ended it.
+func (b *batch) deliver(ctx context.Context, each func(backend.Batch) error) error {
 	names, from := string(b.names), 0
 	for i, end := range b.ends {
 		b.items[i].Name = names[from:end]
@@ -335,7 +335,10 @@ func (b *batch) deliver(each func(backend.Batch) error) error {
 			next := b.parts[i+1]
 			items, faults = items[:next.items-p.items], faults[:next.faults-p.faults]
 		}
-		if len(items)+len(faults) > 0 && err == nil {
+		if len(items)+len(faults) == 0 || err != nil {
+			continue
+		}
+		if err = ctx.Err(); err == nil {
 			err = each(backend.Batch{Dir: p.dir, Items: items, Faults: faults})
 		}
 	}

@@ -210,12 +210,9 @@ func (w *worker) flush() {
 // the counters, and unlocks turn.
 func (w *worker) deliver() {
 	defer w.turn.Unlock()
-	err := w.batch.deliver(func(b backend.Batch) error {
+	err := w.batch.deliver(w.ctx, func(b backend.Batch) error {
 		if w.stopped.Load() {
 			return nil
-		}
-		if err := w.ctx.Err(); err != nil {
-			return err
 		}
 		return w.each(b)
 	})

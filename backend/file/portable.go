@@ -418,8 +418,6 @@ func (t *portableListing) batchFor(dir string) error {
 
 // flush delivers the batch.
 func (t *portableListing) flush() error {
-	if err := t.ctx.Err(); err != nil {
-		return err
-	}
-	return t.batch.deliver(t.each)
+	err := t.batch.deliver(t.ctx, t.each)
+	return cmp.Or(err, t.ctx.Err())
 }
