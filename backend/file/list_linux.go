@@ -63,6 +63,8 @@ func (l *linux) list(ctx context.Context, prefix string, expect backend.HintFunc
 	if err != nil {
 		return err
 	}
+	n.mu.Lock() // the end of ctx may still call fail
+	defer n.mu.Unlock()
 	return n.err
 }
 
