@@ -6,9 +6,11 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,6 +84,64 @@ func TestConfigsEndEarly(t *testing.T) {
 	err = w.Configs(ctx, 10, func(int) layout.AnyDigest { return layout.AnyDigest{Digest: layout.Sum(config)} }, func(int, walker.Config) error { n++; return nil })
 	if !errors.Is(err, context.Canceled) || n != 1 {
 		t.Errorf("%v, %d calls in all", err, n)
+	}
+}
+
+// TestManifestsAreHeld: each manifest is passed on once, with its own references, also if others
+// are read while the caller is busy.
+func TestManifestsAreHeld(t *testing.T) {
+	const n = 300
+	m, digests := &fixtures.Memory{}, make([]layout.AnyDigest, n)
+	referred := func(i int) layout.Digest { return layout.Sum(fmt.Append(nil, i)) }
+	for i := range n {
+		body := fmt.Appendf(nil, `{"schemaVersion":2,"config":{"digest":"%s","size":1},"layers":[]}`, referred(i))
+		digests[i].Digest = layout.Sum(body)
+		m.Put(layout.BlobKey(digests[i].Digest), body, fixtures.Epoch)
+	}
+	var seen [n]int
+	w := walker.Walker{Reader: m, Workers: 8}
+	err := w.Manifests(t.Context(), n, func(i int) layout.AnyDigest { return digests[i] }, func(i int, m walker.Manifest) error {
+		time.Sleep(50 * time.Microsecond)
+		if refs := m.Manifest.Refs; len(refs) != 1 || refs[0].Digest != referred(i) {
+			t.Errorf("%d: %+v", i, m)
+		}
+		seen[i]++
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for i, times := range seen {
+		if times != 1 {
+			t.Errorf("%d was passed on %d times", i, times)
+		}
+	}
+}
+
+// TestAskEndsEarly: when it ends, each is called no more, although answers are held, and soon
+// nothing is asked.
+func TestAskEndsEarly(t *testing.T) {
+	stop := errors.New("enough")
+	for _, want := range []error{stop, context.Canceled} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var asked atomic.Int64
+		calls := 0
+		w := walker.Walker{Workers: 8}
+		err := w.Ask(ctx, 1_000_000, func(context.Context, int) (bool, error) { asked.Add(1); return true, nil }, func(int, bool, error) error {
+			if calls++; calls < 3 {
+				time.Sleep(time.Millisecond)
+				return nil
+			}
+			if want == stop {
+				return stop
+			}
+			cancel()
+			return nil
+		})
+		cancel()
+		if !errors.Is(err, want) || calls != 3 || asked.Load() > 1000 {
+			t.Errorf("%v after %d calls and %d questions, want %v", err, calls, asked.Load(), want)
+		}
 	}
 }
 

@@ -233,3 +233,33 @@ func TestMaxSize(t *testing.T) {
 		}
 	}
 }
+
+// hints is a Reader whose listing only keeps the function that returns hints.
+type hints struct {
+	backend.Reader
+	of backend.HintFunc
+}
+
+func (h *hints) List(_ context.Context, _ string, expect backend.HintFunc, _ func(backend.Batch) error) error {
+	h.of = expect
+	return nil
+}
+
+// TestUsualTags: the entry of a tag's history isn't listed but read, unless links aren't read,
+// and a thorough listing leaves nothing out.
+func TestUsualTags(t *testing.T) {
+	for want, w := range map[backend.Usual]walker.Walker{
+		{File: "current/link", Directory: "index/sha256", Entry: "link"}: {},
+		{File: "current/link", Directory: "index/sha256"}:                {Unread: true},
+		{}: {Thorough: true},
+	} {
+		h := &hints{}
+		w.Reader = h
+		if err := w.ListLinks(t.Context(), &sink{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.of(layout.Repositories + "/a/_manifests/tags").Usual; got != want {
+			t.Errorf("%+v: %+v, want %+v", w, got, want)
+		}
+	}
+}

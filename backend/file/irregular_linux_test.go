@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -64,6 +65,7 @@ func TestIrregularUsual(t *testing.T) {
 	fill(t, root, map[string]string{
 		"tags/a/index/sha256/1/link": "x", "tags/b/current/link": "child:1", "tags/c/current/link": "child:1", "tags/d/index/sha256/1/link": "y",
 		"tags/e/current/link": "", "tags/e/index/sha256/1/link": "z", "tags/f/current/link": "child:2", "tags/f/index/sha256/1/link": "z",
+		"tags/g/current/link": "child:2", "tags/g/index/sha256/1/link": "z",
 	}, []string{"tags/a/current", "tags/b/index/sha256/1", "tags/c/index", "tags/d/current"})
 	for _, key := range []string{"tags/a/current/link", "tags/b/index/sha256/1/link"} {
 		if err := syscall.Mkfifo(filepath.Join(root, key), 0o644); err != nil {
@@ -71,7 +73,8 @@ func TestIrregularUsual(t *testing.T) {
 		}
 	}
 	for key, to := range map[string]string{"tags/c/index/sha256": "tags/d/index/sha256", "tags/d/current/link": "tags/c/current/link",
-		"tags/e/index/sha512": "tags/d/index/sha256", "tags/f/index/sha256/2": "tags/d/index/sha256/1"} { // e and f: the current link doesn't name what is there
+		"tags/e/index/sha512": "tags/d/index/sha256", "tags/f/index/sha256/2": "tags/d/index/sha256/1",
+		"tags/g/index/sha512": "tags/d/index/sha256"} { // e, f and g: the current link doesn't name what is there
 		if err := os.Symlink(filepath.Join(root, to), filepath.Join(root, key)); err != nil {
 			t.Fatal(err)
 		}
@@ -79,12 +82,45 @@ func TestIrregularUsual(t *testing.T) {
 	bad := map[string]error{
 		"tags/a/current/link": backend.ErrIrregular, "tags/b/index/sha256/1/link": backend.ErrIrregular,
 		"tags/c/index/sha256": backend.ErrSymlink, "tags/d/current/link": backend.ErrSymlink,
-		"tags/e/index/sha512": backend.ErrSymlink, "tags/f/index/sha256/2": backend.ErrSymlink,
+		"tags/e/index/sha512": backend.ErrSymlink, "tags/f/index/sha256/2": backend.ErrSymlink, "tags/g/index/sha512": backend.ErrSymlink,
 	}
 	eachDriver(t, func(t *testing.T, open opener) {
 		listWith(t, open(t, root, Options{}), "", usualTags).mustBe(t, "tags/a/index/sha256/1/link tags/b/current/link tags/c/current/link tags/d/index/sha256/1/link "+
-			"tags/e/current/link tags/e/index/sha256/1/link tags/f/current/link tags/f/index/sha256/1/link", bad)
+			"tags/e/current/link tags/e/index/sha256/1/link tags/f/current/link tags/f/index/sha256/1/link tags/g/current/link tags/g/index/sha256/1/link", bad)
 	})
+}
+
+// TestUsualBodies: each link of a tag has its own content, also if a batch becomes full between
+// the two. Two files, the first and the last of the directory, make the number of items odd.
+func TestUsualBodies(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"tags/first": ""}, nil)
+	want := map[string]string{"tags/first": "", "tags/last": ""}
+	for i := range 1000 {
+		tag := map[string]string{
+			fmt.Sprintf("tags/%d/current/link", i):              fmt.Sprintf("child:%03d", i),
+			fmt.Sprintf("tags/%d/index/sha256/%03d/link", i, i): fmt.Sprintf("entry:%03d", i),
+		}
+		fill(t, root, tag, nil)
+		maps.Copy(want, tag)
+	}
+	write(t, root, "tags/last", "")
+	for _, o := range []Options{{}, {Workers: 1}} {
+		s := opening(newSystem)(t, root, o)
+		got := listWith(t, s, "", usualTags)
+		if !s.system.(*linux).plain() { // current links are then not read
+			maps.DeleteFunc(want, func(key, _ string) bool { return strings.HasSuffix(key, "/current/link") })
+			maps.DeleteFunc(got.items, func(key, _ string) bool { return strings.HasSuffix(key, "/current/link") })
+		}
+		for key, body := range want {
+			if got.items[key] != body {
+				t.Errorf("%s holds %q, want %q", key, got.items[key], body)
+			}
+		}
+		if len(got.items) != len(want) || len(got.faults) > 0 {
+			t.Errorf("%d items, want %d, faults %v", len(got.items), len(want), got.faults)
+		}
+	}
 }
 
 // A file that is used as a directory is another error than a missing directory.

@@ -63,7 +63,12 @@ func TestFilesVanish(t *testing.T) {
 			files[fmt.Sprintf(form, i)] = "x"
 		}
 		eachDriver(t, func(t *testing.T, open opener) {
-			got := listChanging(t, open, files, nil, func(root string, first backend.Batch) { removeOthers(t, root, dir, first, firstPart) })
+			got := listChanging(t, open, files, nil, func(root string, first backend.Batch) {
+				if len(first.Items) != batchSize {
+					t.Errorf("the first batch has %d items", len(first.Items))
+				}
+				removeOthers(t, root, dir, first, firstPart)
+			})
 			// one more file may have been looked at before the call
 			if n := len(got.items); n != 512 && (n != 513 || dir == "leaves") || len(got.faults) != 0 {
 				t.Errorf("%d items, faults %v; want the 512 that were there", n, got.faults)
@@ -133,6 +138,38 @@ func TestDirectoriesBecomeOthers(t *testing.T) {
 		}
 		if len(got.items) != want || len(got.faults) != 0 {
 			t.Errorf("listed %v, faults %v; want %d", got.items, got.faults, want)
+		}
+	})
+}
+
+// TestManyFaults: each fault is in one batch, that of its directory, also if those of several
+// directories are found during one call. A batch has a limit.
+func TestManyFaults(t *testing.T) {
+	root := t.TempDir()
+	const links = 600
+	for i := range links {
+		for _, dir := range []string{"many", fmt.Sprintf("some/%d", i%100)} {
+			mkdir(t, root, dir)
+			symlink(t, root, "target", fmt.Sprintf("%s/%d", dir, i))
+		}
+	}
+	eachDriver(t, func(t *testing.T, open opener) {
+		s, got := open(t, root, Options{}), seen{map[string]string{}, map[string]error{}}
+		err := s.List(t.Context(), "", expecting(backend.Hint{}), func(b backend.Batch) error {
+			time.Sleep(time.Millisecond)
+			for _, f := range b.Faults {
+				if dir, _ := backend.SplitKey(f.Key); dir != b.Dir {
+					t.Errorf("%v is in a batch of %q", f, b.Dir)
+				}
+			}
+			if len(b.Faults) > batchSize {
+				t.Errorf("a batch has %d faults", len(b.Faults))
+			}
+			got.add(t, b)
+			return nil
+		})
+		if err != nil || len(got.items) > 0 || len(got.faults) != 2*links {
+			t.Errorf("%v, %d items, %d faults, want %d", err, len(got.items), len(got.faults), 2*links)
 		}
 	})
 }
