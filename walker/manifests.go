@@ -62,7 +62,8 @@ func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout
 // manifestReader holds the buffers that one goroutine reuses for each manifest.
 type manifestReader struct {
 	contentsReader
-	refs []manifest.Ref
+	refs [held][]manifest.Ref // of the last manifests
+	next int                  // whose references are replaced next
 }
 
 func (r *manifestReader) read(ctx context.Context, d layout.AnyDigest) Manifest {
@@ -71,11 +72,11 @@ func (r *manifestReader) read(ctx context.Context, d layout.AnyDigest) Manifest 
 	if c.state != ManifestGood {
 		return m
 	}
-	if m.Manifest, m.Err = manifest.Parse(c.body, r.refs[:0]); m.Err != nil {
+	if m.Manifest, m.Err = manifest.Parse(c.body, r.refs[r.next]); m.Err != nil {
 		m.State = ManifestUnparsable
 		return m
 	}
-	r.refs = m.Manifest.Refs
+	r.refs[r.next], r.next = m.Manifest.Refs, (r.next+1)%held
 	return m
 }
 
@@ -179,10 +180,10 @@ func (r *contentsReader) fill(f io.Reader) (n int, whole bool, err error) {
 // them on. If it waited for each, all would soon wait for one.
 const held = 4
 
-// serially makes n values in parallel, and passes them to each, one at a time, in any order.
-// The functions that worker makes, of which a goroutine uses at most ahead, make the values;
-// one of them makes no value before its last was passed on. The first error ends it, and is
-// returned; after one from each, each is called no more.
+// serially makes n values in parallel, by functions that worker makes, one for each
+// goroutine, and passes them to each, one at a time, in any order. A goroutine makes up to
+// ahead values before it passes them on: a value must be valid until so many more are made.
+// The first error ends it, and is returned; after one from each, each is called no more.
 func serially[T any](ctx context.Context, w *Walker, n, ahead int, worker func() func(ctx context.Context, i int) T, each func(i int, v T) error) error {
 	type made struct {
 		i int
@@ -194,8 +195,7 @@ func serially[T any](ctx context.Context, w *Walker, n, ahead int, worker func()
 	var ended error
 	for range min(w.workers(), n) {
 		group.Go(func() error {
-			var makers []func(ctx context.Context, i int) T
-			var values []made
+			do, values := worker(), make([]made, 0, ahead)
 			deliver := func() error {
 				defer turn.Unlock()
 				for _, m := range values {
@@ -214,10 +214,7 @@ func serially[T any](ctx context.Context, w *Walker, n, ahead int, worker func()
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				if len(values) == len(makers) {
-					makers = append(makers, worker())
-				}
-				values = append(values, made{i, makers[len(values)](ctx, i)})
+				values = append(values, made{i, do(ctx, i)})
 				if len(values) == ahead {
 					turn.Lock()
 				} else if !turn.TryLock() {

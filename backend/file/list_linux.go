@@ -112,7 +112,7 @@ func (w *worker) pop() (task, bool) {
 	n := w.listing
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.stack) == 0 {
+	if len(n.stack) == 0 && !w.batch.empty() {
 		n.mu.Unlock()
 		w.flush()
 		n.mu.Lock()
@@ -169,6 +169,7 @@ func (n *listing) newWorker() *worker {
 // between two of its calls.
 func (w *worker) run() {
 	defer w.buffers.Put(w.buffer)
+	defer w.count()
 	for t, ok := w.pop(); ok; t, ok = w.pop() {
 		w.do(t)
 		w.pushChildren()
@@ -208,10 +209,10 @@ func (w *worker) flush() {
 	w.deliver()
 }
 
-// deliver passes the batch to each, unless the listing has ended, adds the worker's costs to
-// the counters, and unlocks turn.
+// deliver passes the batch to each, unless the listing has ended, and unlocks turn.
 func (w *worker) deliver() {
 	defer w.turn.Unlock()
+	w.count()
 	err := w.batch.deliver(w.ctx, func(b backend.Batch) error {
 		if w.stopped.Load() {
 			return nil
@@ -221,6 +222,10 @@ func (w *worker) deliver() {
 	if err != nil {
 		w.fail(err)
 	}
+}
+
+// count adds the worker's costs to the counters.
+func (w *worker) count() {
 	c := w.counts
 	c.list.Add(w.cost.list)
 	c.get.Add(w.cost.get)
