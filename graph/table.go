@@ -100,9 +100,8 @@ func (t *Table) seal() (names []string) {
 	return names
 }
 
-// sorted returns the records in the order of their digests, and of each digest only the
-// newest. Digests are uniformly distributed, so their second bytes nearly order them. Their
-// first bytes are equal.
+// sorted returns the records in the order of their digests, of each only the newest. The first
+// bytes are equal, and the second ones nearly order digests, which are uniformly distributed.
 func (c chunks) sorted() []record {
 	var begin [257]int // by second byte: where its records begin
 	for _, chunk := range c {
@@ -121,8 +120,9 @@ func (c chunks) sorted() []record {
 			next[b]++
 		}
 	}
-	for b := range 256 {
-		slices.SortFunc(shard[begin[b]:begin[b+1]], func(a, b record) int {
+	for first, end := 0, 0; first < len(shard); first = end {
+		end = begin[int(shard[first].digest[1])+1]
+		slices.SortFunc(shard[first:end], func(a, b record) int {
 			if c := a.digest.Compare(b.digest); c != 0 {
 				return c
 			}
