@@ -46,7 +46,7 @@ programs:
 # The other modules run real registries, real clients and builds of the program, which
 # know nothing of what the cache of test results is keyed by: they run each time. They
 # run beside the tests of the program, of which some wait, and what they say is shown
-# behind that.
+# behind that. The last one has the most tests that run in parallel, when nothing else runs.
 #
 # What tests write is synced again and again, so it stands in memory where there are
 # four gigabytes of it. Tests that run as another user have to enter it.
@@ -54,7 +54,7 @@ test: tools
 	@base=$${TMPDIR:-/tmp}; if [ -w /dev/shm ] && [ "$$(df -k /dev/shm | awk 'END { print $$4 }')" -gt 4000000 ]; then base=/dev/shm; fi; \
 	dir=$$(mktemp -d "$$base/regfsck-test-XXXXXX"); chmod 755 "$$dir"; export TMPDIR="$$dir"; others=; \
 	trap '[ -z "$$others" ] || kill "$$others" || :; wait; chmod -R u+w "$$dir"; rm -rf "$$dir"' EXIT; trap 'exit 130' INT TERM; \
-	others() { for module in fixtures/real cmd/dist fixtures/duckdb; do (set -x; cd $$module && go test -count=1 -timeout 25m ./...) || failed=1; done; [ -z "$$failed" ]; }; \
+	others() { for module in fixtures/duckdb cmd/dist fixtures/real; do (set -x; cd $$module && go test -count=1 -timeout 25m ./...) || failed=1; done; [ -z "$$failed" ]; }; \
 	others >"$$dir/others.log" 2>&1 & others=$$!; \
 	(set -x; go test -timeout 25m ./...); code=$$?; \
 	wait "$$others" || code=1; others=; cat "$$dir/others.log"; exit $$code
