@@ -108,9 +108,17 @@ type Table struct {
 
 // Directory is the directory of the tables. They have temporary names until all are complete.
 type Directory struct {
-	path  string
-	made  bool // created by Create
-	files []string
+	path   string
+	made   bool // created by Create
+	files  []string
+	tables []closer
+	err    error // the first error; nothing is written after it
+}
+
+// closer is a table with any type of rows.
+type closer interface {
+	close() error
+	keep() (Table, error)
 }
 
 // ErrNotEmpty is the error of Create for a directory that isn't empty.
@@ -144,8 +152,9 @@ func (d *Directory) Discard() {
 // maxRows is the most rows in memory.
 const maxRows = 1 << 16
 
-// table writes one table.
+// table writes one table. It keeps the first error in its directory.
 type table[T any] struct {
+	dir  *Directory
 	name string
 	temp string
 	file *os.File
@@ -155,26 +164,28 @@ type table[T any] struct {
 }
 
 // newTable creates the table of that name.
-func newTable[T any](d *Directory, name string) (*table[T], error) {
-	t := &table[T]{name: name, temp: filepath.Join(d.path, "."+name+".tmp")}
-	f, err := os.OpenFile(t.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-	if err != nil {
-		return nil, err
+func newTable[T any](d *Directory, name string) *table[T] {
+	t := &table[T]{dir: d, name: name, temp: filepath.Join(d.path, "."+name+".tmp")}
+	if d.err != nil {
+		return t
 	}
-	d.files = append(d.files, t.temp)
-	t.file = f
-	t.rows = parquet.NewGenericWriter[T](f, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(maxRows), parquet.CreatedBy("regfsck", "", ""))
-	return t, nil
+	if t.file, d.err = os.OpenFile(t.temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666); d.err == nil {
+		d.files, d.tables = append(d.files, t.temp), append(d.tables, t)
+		t.rows = parquet.NewGenericWriter[T](t.file, parquet.Compression(&zstd.Codec{}), parquet.MaxRowsPerRowGroup(maxRows), parquet.CreatedBy("regfsck", "", ""))
+	}
+	return t
 }
 
 // add writes a row.
-func (t *table[T]) add(row T) error {
+func (t *table[T]) add(row T) {
+	if t.dir.err != nil {
+		return
+	}
 	t.one[0] = row
 	t.n++
 	if _, err := t.rows.Write(t.one[:]); err != nil {
-		return fmt.Errorf("table %s: %w", t.name, err)
+		t.dir.err = fmt.Errorf("table %s: %w", t.name, err)
 	}
-	return nil
 }
 
 // close completes and syncs the table.
@@ -190,12 +201,12 @@ func (t *table[T]) close() error {
 }
 
 // keep renames the table to its name, once all are complete.
-func (t *table[T]) keep(d *Directory) (Table, error) {
-	to := filepath.Join(d.path, t.name+".parquet")
+func (t *table[T]) keep() (Table, error) {
+	to := filepath.Join(t.dir.path, t.name+".parquet")
 	if err := os.Rename(t.temp, to); err != nil {
 		return Table{}, err
 	}
-	d.files = append(d.files, to)
+	t.dir.files = append(t.dir.files, to)
 	info, err := os.Stat(to)
 	if err != nil {
 		return Table{}, err

@@ -18,6 +18,7 @@ import (
 // writer writes all tables.
 type writer struct {
 	*check.Result
+	dir   *Directory
 	marks *gc.Marks
 	all   []uint32 // ids that the repository refers to; reused
 
@@ -35,22 +36,26 @@ type writer struct {
 // It marks the store again, which makes the Result's usage invalid. After an error there is
 // no table.
 func (d *Directory) Write(ctx context.Context, r *check.Result) (all []Table, err error) {
-	w := &writer{Result: r}
-	if err := w.open(d); err != nil {
-		return nil, err
+	w := &writer{
+		Result: r, dir: d,
+		blobs: newTable[blob](d, "blobs"), repositories: newTable[repository](d, "repositories"), links: newTable[link](d, "links"), tags: newTable[tag](d, "tags"),
+		manifests: newTable[held](d, "manifests"), refs: newTable[reference](d, "refs"), uses: newTable[use](d, "uses"), findings: newTable[found](d, "findings"),
 	}
-	for _, write := range []func(context.Context) error{w.writeFindings, w.writeBlobs, w.writeReferences, w.writeRepositories} {
-		if err := write(ctx); err != nil {
-			return nil, err
+	for _, write := range []func(context.Context){w.writeFindings, w.writeBlobs, w.writeReferences, w.writeRepositories} {
+		if d.err == nil {
+			write(ctx)
 		}
 	}
-	for _, t := range w.tables() {
+	if d.err != nil {
+		return nil, d.err
+	}
+	for _, t := range d.tables {
 		if err := t.close(); err != nil {
 			return nil, err
 		}
 	}
-	for _, t := range w.tables() {
-		done, err := t.keep(d)
+	for _, t := range d.tables {
+		done, err := t.keep()
 		if err != nil {
 			return nil, err
 		}
@@ -60,55 +65,29 @@ func (d *Directory) Write(ctx context.Context, r *check.Result) (all []Table, er
 	return all, nil
 }
 
-// closer is a table with any type of rows.
-type closer interface {
-	close() error
-	keep(*Directory) (Table, error)
-}
-
-func (w *writer) tables() []closer {
-	return []closer{w.blobs, w.repositories, w.links, w.tags, w.manifests, w.refs, w.uses, w.findings}
-}
-
-func (w *writer) open(d *Directory) (err error) {
-	begin := func(open func() error) {
-		if err == nil {
-			err = open()
-		}
+// ended reports whether nothing more is written: after an error, or once ctx has ended.
+func (w *writer) ended(ctx context.Context) bool {
+	if w.dir.err == nil {
+		w.dir.err = ctx.Err()
 	}
-	begin(func() (err error) { w.blobs, err = newTable[blob](d, "blobs"); return })
-	begin(func() (err error) { w.repositories, err = newTable[repository](d, "repositories"); return })
-	begin(func() (err error) { w.links, err = newTable[link](d, "links"); return })
-	begin(func() (err error) { w.tags, err = newTable[tag](d, "tags"); return })
-	begin(func() (err error) { w.manifests, err = newTable[held](d, "manifests"); return })
-	begin(func() (err error) { w.refs, err = newTable[reference](d, "refs"); return })
-	begin(func() (err error) { w.uses, err = newTable[use](d, "uses"); return })
-	begin(func() (err error) { w.findings, err = newTable[found](d, "findings"); return })
-	return err
+	return w.dir.err != nil
 }
 
 // writeFindings must be called first: it needs the Result's marks.
-func (w *writer) writeFindings(context.Context) error {
+func (w *writer) writeFindings(context.Context) {
 	for f := range w.Findings {
-		row := found{f.Kind.String(), f.Kind.Severity().String(), f.Path, f.Repository, f.Tag, f.Digest, f.Bytes, f.Modified, f.Detail, f.InGrace}
-		if err := w.findings.add(row); err != nil {
-			return err
-		}
+		w.findings.add(found{f.Kind.String(), f.Kind.Severity().String(), f.Path, f.Repository, f.Tag, f.Digest, f.Bytes, f.Modified, f.Detail, f.InGrace})
 	}
-	return nil
 }
 
-func (w *writer) writeBlobs(ctx context.Context) error {
+func (w *writer) writeBlobs(ctx context.Context) {
 	g := w.Marks.Graph
 	for id := range g.EveryBlob() {
-		if err := w.blobs.add(blob{g.NameOf(id), g.SizeOf(id), g.ModifiedOf(id), g.InGrace.Has(id), g.Provable(id)}); err != nil {
-			return err
+		if id%maxRows == 0 && w.ended(ctx) {
+			return
 		}
-		if id%maxRows == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+		w.blobs.add(blob{g.NameOf(id), g.SizeOf(id), g.ModifiedOf(id), g.InGrace.Has(id), g.Provable(id)})
 	}
-	return nil
 }
 
 // roles are the names of references' roles.
@@ -118,30 +97,25 @@ var roles = map[manifest.Role]string{
 }
 
 // writeReferences writes the references of manifests, once for all repositories.
-func (w *writer) writeReferences(ctx context.Context) error {
+func (w *writer) writeReferences(ctx context.Context) {
 	g := w.Marks.Graph
 	for at := range g.Nodes {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if w.ended(ctx) {
+			return
 		}
 		id := g.Nodes[at].ID
 		m, name := g.In(nil, id), g.NameOf(id)
 		for e := range m.References {
-			if err := w.refs.add(reference{name, roles[e.Role()], g.NameOf(e.ID()), e.Read()}); err != nil {
-				return err
-			}
+			w.refs.add(reference{name, roles[e.Role()], g.NameOf(e.ID()), e.Read()})
 		}
 		for subject := range m.Subjects {
-			if err := w.refs.add(reference{name, roles[manifest.Subject], g.NameOf(subject), true}); err != nil {
-				return err
-			}
+			w.refs.add(reference{name, roles[manifest.Subject], g.NameOf(subject), true})
 		}
 	}
-	return nil
 }
 
 // writeRepositories marks and writes one repository after the other.
-func (w *writer) writeRepositories(ctx context.Context) error {
+func (w *writer) writeRepositories(ctx context.Context) {
 	pinned, users := map[int]string{}, w.Marks.Users
 	for i := range w.Marks.Repos {
 		if why := w.Marks.PinnedBy(uint32(i)); why != "" {
@@ -156,27 +130,18 @@ func (w *writer) writeRepositories(ctx context.Context) error {
 	w.Marks.Release()
 	w.marks = gc.NewMarks(graph, terms, nil)
 	for i := range graph.Repos {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if w.ended(ctx) {
+			return
 		}
 		r := &graph.Repos[i]
 		w.marks.MarkRepository(uint32(i))
 		if r.Exists {
-			if err := w.repositories.add(repository{r.Name, r.Pushed(), users.Pinned.Has(uint32(i)), pinned[i]}); err != nil {
-				return err
-			}
+			w.repositories.add(repository{r.Name, r.Pushed(), users.Pinned.Has(uint32(i)), pinned[i]})
 		}
-		if err := w.writeTags(r, broken, unknown); err != nil {
-			return err
-		}
-		if err := w.writeLinks(r); err != nil {
-			return err
-		}
-		if err := w.writeManifests(r); err != nil {
-			return err
-		}
+		w.writeTags(r, broken, unknown)
+		w.writeLinks(r)
+		w.writeManifests(r)
 	}
-	return nil
 }
 
 // merged returns a look-up in tags sorted by repository and tag, for calls in this order.
@@ -195,7 +160,7 @@ func merged(tags iter.Seq[finding.BrokenTag]) (of func(repository, tag string) (
 	}, stop
 }
 
-func (w *writer) writeTags(r *graph.Repository, broken, unknown func(repository, tag string) (string, bool)) error {
+func (w *writer) writeTags(r *graph.Repository, broken, unknown func(repository, tag string) (string, bool)) {
 	for i := range r.Tags {
 		t := &r.Tags[i]
 		row := tag{Repository: r.Name, Tag: t.Name, Digest: w.name(t.Target), Pushed: graph.TimeOf(t.Modified), State: "good"}
@@ -204,11 +169,8 @@ func (w *writer) writeTags(r *graph.Repository, broken, unknown func(repository,
 		} else if because, ok := unknown(r.Name, t.Name); ok {
 			row.State, row.Because = "unknown", because
 		}
-		if err := w.tags.add(row); err != nil {
-			return err
-		}
+		w.tags.add(row)
 	}
-	return nil
 }
 
 // name returns the digest of an id, "" for none.
@@ -227,51 +189,37 @@ func (w *writer) names(r *graph.Repository, l graph.Link) string {
 	return w.name(l.ID)
 }
 
-func (w *writer) writeLinks(r *graph.Repository) error {
+func (w *writer) writeLinks(r *graph.Repository) {
 	m := w.marks
-	rows := func(yield func(link) bool) {
-		for _, l := range r.Layers {
-			id := l.ID()
-			if !yield(link{Kind: "layer", Digest: w.name(id), Names: w.names(r, graph.Link{Kind: layout.LayerLink, ID: id}), InGrace: l.InGrace()}) {
-				return
-			}
-		}
-		for _, a := range r.Aliases {
-			if !yield(link{Kind: "layer", Digest: w.name(a.ID), Names: w.name(a.Target), Modified: graph.TimeOf(a.Modified), InGrace: m.Age.CoversSeconds(a.Modified)}) {
-				return
-			}
-		}
-		for _, v := range r.Revisions {
-			if !yield(link{Kind: "revision", Digest: w.name(v.ID), Names: w.names(r, graph.Link{Kind: layout.Revision, ID: v.ID}), Modified: graph.TimeOf(v.Modified), InGrace: m.RevisionInGrace(v)}) {
-				return
-			}
-		}
-		for i := range r.Tags {
-			t := &r.Tags[i]
-			if t.Current && !yield(link{Kind: "tag", Tag: t.Name, Names: w.name(t.Target), Modified: graph.TimeOf(t.Modified), InGrace: m.Age.CoversSeconds(t.Modified)}) {
-				return
-			}
-		}
-		for _, h := range r.History {
-			if !yield(link{Kind: "history", Tag: r.Tags[h.Tag].Name, Digest: w.name(h.ID), Names: w.names(r, graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}), Modified: graph.TimeOf(h.Modified), InGrace: m.EntryInGrace(h)}) {
-				return
-			}
-		}
-	}
-	for row := range rows {
+	add := func(row link) {
 		row.Repository = r.Name
-		if err := w.links.add(row); err != nil {
-			return err
+		w.links.add(row)
+	}
+	for _, l := range r.Layers {
+		id := l.ID()
+		add(link{Kind: "layer", Digest: w.name(id), Names: w.names(r, graph.Link{Kind: layout.LayerLink, ID: id}), InGrace: l.InGrace()})
+	}
+	for _, a := range r.Aliases {
+		add(link{Kind: "layer", Digest: w.name(a.ID), Names: w.name(a.Target), Modified: graph.TimeOf(a.Modified), InGrace: m.Age.CoversSeconds(a.Modified)})
+	}
+	for _, v := range r.Revisions {
+		add(link{Kind: "revision", Digest: w.name(v.ID), Names: w.names(r, graph.Link{Kind: layout.Revision, ID: v.ID}), Modified: graph.TimeOf(v.Modified), InGrace: m.RevisionInGrace(v)})
+	}
+	for i := range r.Tags {
+		if t := &r.Tags[i]; t.Current {
+			add(link{Kind: "tag", Tag: t.Name, Names: w.name(t.Target), Modified: graph.TimeOf(t.Modified), InGrace: m.Age.CoversSeconds(t.Modified)})
 		}
 	}
-	return nil
+	for _, h := range r.History {
+		add(link{Kind: "history", Tag: r.Tags[h.Tag].Name, Digest: w.name(h.ID), Names: w.names(r, graph.Link{Kind: layout.TagHistory, Tag: h.Tag, ID: h.ID}), Modified: graph.TimeOf(h.Modified), InGrace: m.EntryInGrace(h)})
+	}
 }
 
 // forms are the names of manifests' forms.
 var forms = map[manifest.Kind]string{manifest.Image: "image", manifest.Index: "index", manifest.Schema1: "schema1", manifest.Artifact: "artifact"}
 
 // writeManifests writes the manifests of the repository, and the blobs that it keeps.
-func (w *writer) writeManifests(r *graph.Repository) error {
+func (w *writer) writeManifests(r *graph.Repository) {
 	m, may := w.marks, w.all[:0]
 	var manifests []uint32
 	for _, f := range m.Followed {
@@ -291,9 +239,7 @@ func (w *writer) writeManifests(r *graph.Repository) error {
 	slices.Sort(manifests)
 	manifests = slices.Compact(manifests)
 	for _, id := range manifests {
-		if err := w.manifests.add(held{r.Name, m.NameOf(id), w.form(id), m.StateAt(id).String(), r.HasRevision(id)}); err != nil {
-			return err
-		}
+		w.manifests.add(held{r.Name, m.NameOf(id), w.form(id), m.StateAt(id).String(), r.HasRevision(id)})
 		may = append(may, id)
 		for e, needed := range m.In(r, id).Needs {
 			may = append(may, e.ID(), needed)
@@ -302,14 +248,10 @@ func (w *writer) writeManifests(r *graph.Repository) error {
 	slices.Sort(may)
 	w.all = slices.Compact(may)
 	for _, id := range w.all {
-		if m.Users.Last[id] != m.Mark || !m.Present(id) {
-			continue
-		}
-		if err := w.uses.add(use{r.Name, m.NameOf(id)}); err != nil {
-			return err
+		if m.Users.Last[id] == m.Mark && m.Present(id) {
+			w.uses.add(use{r.Name, m.NameOf(id)})
 		}
 	}
-	return nil
 }
 
 // form returns the form of a manifest, "" if it wasn't parsed.
