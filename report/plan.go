@@ -357,7 +357,7 @@ func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
 	d := planFields{
 		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
-		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, kindNames(&p.Policy.Also), kindNames(&p.Policy.Skip)}, File: p.File,
+		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, p.Policy.Also.Names(), p.Policy.Skip.Names()}, File: p.File,
 		Repairs: document.List(p.repairs()), Removals: document.List(p.removals()), Shares: p.shares(),
 		Healing: healingOf(p.Result), Going: p.removed(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,
 		Sums:   p.sumFields(),
@@ -392,16 +392,6 @@ type planPolicyFields struct {
 	Removal bool     `json:"removal"` // only what was requested, or what a retention policy selects
 	Also    []string `json:"also"`    // findings that are cured on request
 	Skip    []string `json:"skip"`    // findings that are not fixed
-}
-
-func kindNames(set *[finding.NumKinds]bool) []string {
-	all := []string{}
-	for id := range finding.Kinds {
-		if set[id] {
-			all = append(all, id.String())
-		}
-	}
-	return all
 }
 
 // listed returns the plan for a list of its changes.

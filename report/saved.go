@@ -3,6 +3,7 @@ package report
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -248,9 +249,13 @@ func (c *Check) found(totals check.Totals, counts iter.Seq2[string, finding.Coun
 func kindOf(name string) (finding.Kind, error) {
 	kind, ok := finding.Parse(name)
 	if !ok {
-		return kind, fmt.Errorf("another version of regfsck wrote it: it has findings %q, which this one doesn't know", name)
+		return kind, unknownKind(name)
 	}
 	return kind, nil
+}
+
+func unknownKind(name string) error {
+	return fmt.Errorf("another version of regfsck wrote it: it has findings %q, which this one doesn't know", name)
 }
 
 func brokenTagsOf(all iter.Seq[brokenFields]) []finding.BrokenTag {
@@ -388,19 +393,11 @@ func (f *planPolicyFields) to(p *gc.Policy) error {
 	if f.Removal {
 		p.Removal = &gc.Removal{}
 	}
-	for _, list := range []struct {
-		names []string
-		set   *[finding.NumKinds]bool
-	}{{f.Also, &p.Also}, {f.Skip, &p.Skip}} {
-		for _, name := range list.names {
-			kind, err := kindOf(name)
-			if err != nil {
-				return err
-			}
-			if kind < finding.NumKinds {
-				list.set[kind] = true
-			}
-		}
+	var also, skip string
+	p.Also, also = finding.SetOf(f.Also)
+	p.Skip, skip = finding.SetOf(f.Skip)
+	if unknown := cmp.Or(also, skip); unknown != "" {
+		return unknownKind(unknown)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,17 +86,11 @@ func policyFrom(h plan.Header) (p policy, err error) {
 			return p, err
 		}
 	}
-	for _, list := range []struct {
-		names []string
-		set   *[finding.NumKinds]bool
-	}{{h.Off, &p.Skip}, {h.OnRequest, &p.Also}} {
-		for _, name := range list.names {
-			id, ok := finding.Parse(name)
-			if !ok || id >= finding.NumKinds {
-				return p, failure.Misuse("", "it has the finding %q, which this version doesn't know", name)
-			}
-			list.set[id] = true
-		}
+	var skip, also string
+	p.Skip, skip = finding.SetOf(h.Off)
+	p.Also, also = finding.SetOf(h.OnRequest)
+	if unknown := cmp.Or(skip, also); unknown != "" {
+		return p, failure.Misuse("", "it has the finding %q, which this version doesn't know", unknown)
 	}
 	return p, nil
 }

@@ -124,23 +124,12 @@ func choice(c *cli.Context, p *gc.Policy) error {
 		p.Also[id] = slices.Contains(also, id)
 		switch {
 		case p.Also[id] && !id.OnRequest():
-			return failure.Misuse("regfsck explain "+id.String()+" explains what can be done about it.", "--also %v: this is not done on request%s", id, requests())
+			return failure.Misuse("regfsck explain "+id.String()+" explains what can be done about it.", "--also %v: this is not done on request; on request are %s", id, strings.Join(finding.Names(finding.Kind.OnRequest), ", "))
 		case p.Also[id] && p.Skip[id]:
 			return failure.Misuse(seeHelp(c.Command.Name), "--also %v: --only or --skip leaves it out", id)
 		}
 	}
 	return nil
-}
-
-// requests returns the ids that --also accepts, as text.
-func requests() string {
-	var names []string
-	for id := range finding.Kinds {
-		if id.OnRequest() {
-			names = append(names, id.String())
-		}
-	}
-	return "; on request are " + strings.Join(names, ", ")
 }
 
 // idsOf reads a flag of finding ids. Flags that restrict a plan accept groups too; --also

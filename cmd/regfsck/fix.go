@@ -80,7 +80,7 @@ func jobOf(s *session, c *cli.Context, store string) (j *job, err error) {
 		Tool: version, Command: j.command, Target: j.target.Source(),
 		Grace: j.policy.grace.String(), Uploads: j.policy.uploads.String(),
 		Untagged: j.policy.Untagged, FromAll: j.policy.HealAll, Thorough: j.policy.thorough, Verify: c.String("verify"),
-		Off: names(j.policy.Skip), OnRequest: names(j.policy.Also),
+		Off: j.policy.Skip.Names(), OnRequest: j.policy.Also.Names(),
 	}
 	return j, nil
 }

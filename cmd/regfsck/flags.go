@@ -217,16 +217,6 @@ func fixLine(c *cli.Context, found location.Location) []string {
 	return words
 }
 
-// names returns the ids in the set, in order.
-func names(set [finding.NumKinds]bool) (all []string) {
-	for id := range finding.Kinds {
-		if set[id] {
-			all = append(all, id.String())
-		}
-	}
-	return all
-}
-
 // oneOf returns the value of a flag that accepts only values.
 func oneOf(c *cli.Context, name string, values []string) (string, error) {
 	v := c.String(name)

@@ -46,13 +46,8 @@ func runExplain(s *session, c *cli.Context) error {
 	return show(report.Explanation(id))
 }
 
-func findingNames() []string {
-	var names []string
-	for id := range finding.Kinds {
-		names = append(names, id.String())
-	}
-	return names
-}
+// findingNames returns the ids of all findings.
+func findingNames() []string { return finding.Names(func(finding.Kind) bool { return true }) }
 
 // runSchema prints the schemas of the JSON documents.
 func runSchema(s *session, c *cli.Context) error {

@@ -132,7 +132,7 @@ func (j removalRules) reasonOf(id uint32, m gc.Member) string {
 // judgeBefore judges the store without the removal, if there is one. Its garbage is left to a
 // fix.
 func (j removalRules) judgeBefore(g *graph.Graph, p terms) {
-	p.Removal, p.Untagged, p.Also = nil, false, [finding.NumKinds]bool{}
+	p.Removal, p.Untagged, p.Also = nil, false, finding.Set{}
 	j.before = judge(g, p)
 	j.garbageBefore = map[problemKey]bool{}
 	for i := range j.before.problems {

@@ -21,6 +21,36 @@ var Groups = []Group{
 // request.
 func (k Kind) IsRepaired() bool { return slices.ContainsFunc(k.Cures(), Cure.Restores) }
 
+// Names returns the text forms of the kinds that wanted selects, in order. It is never nil.
+func Names(wanted func(Kind) bool) []string {
+	names := []string{}
+	for k := range Kinds {
+		if wanted(k) {
+			names = append(names, k.String())
+		}
+	}
+	return names
+}
+
+// Set is a set of kinds.
+type Set [NumKinds]bool
+
+// SetOf returns the set of the kinds with these text forms. unknown is the first name that no
+// kind of a set has; "" if all have one.
+func SetOf(names []string) (s Set, unknown string) {
+	for _, name := range names {
+		k, ok := Parse(name)
+		if !ok || k >= NumKinds {
+			return s, name
+		}
+		s[k] = true
+	}
+	return s, ""
+}
+
+// Names returns the text forms of the set's kinds, in order. It is never nil.
+func (s *Set) Names() []string { return Names(func(k Kind) bool { return s[k] }) }
+
 // Kinds returns the kinds of the group.
 func (g *Group) Kinds() (all []Kind) {
 	for k := range Kinds {

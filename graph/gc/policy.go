@@ -10,14 +10,14 @@ import (
 // Policy is what to keep and what to do. The zero Policy keeps every manifest and does all
 // that needs no request.
 type Policy struct {
-	Untagged bool                   // untagged revisions are garbage
-	Skip     [finding.NumKinds]bool // findings that are not fixed: what they would remove is kept
-	Also     [finding.NumKinds]bool // findings whose cure needs a request and has it
-	HealAll  bool                   // copy from sources also what no tag is known to need
-	Keep     map[string]bool        // keys to keep: each is a root; also multipart uploads, by plan.FullKey
-	Removal  *Removal               // what to remove; nil for nothing
-	Usage    bool                   // compute the usage: see usage.Of
-	UsedOnly bool                   // with Usage: skip all that needs a further judgement
+	Untagged bool            // untagged revisions are garbage
+	Skip     finding.Set     // findings that are not fixed: what they would remove is kept
+	Also     finding.Set     // findings whose cure needs a request and has it
+	HealAll  bool            // copy from sources also what no tag is known to need
+	Keep     map[string]bool // keys to keep: each is a root; also multipart uploads, by plan.FullKey
+	Removal  *Removal        // what to remove; nil for nothing
+	Usage    bool            // compute the usage: see usage.Of
+	UsedOnly bool            // with Usage: skip all that needs a further judgement
 }
 
 // Skips reports whether a kind of finding is not fixed. Requested removals are never skipped.
