@@ -25,12 +25,15 @@ func WriteJSON(w io.Writer, d forMachines) error { return document.Write(w, d.Fi
 // A document has its name in the member "schema": "regfsck.check/1". The schema is generated
 // from the type that Fields returns.
 
-// documents are the types of all documents, by the short name. ls has one for each kind of
+// documentType is a type of documents, with its short name. ls has a form for each kind of
 // list.
-var documents = []struct {
+type documentType struct {
 	name, schema, about string
 	forms               []any
-}{
+}
+
+// documents are the types of all documents.
+var documents = []documentType{
 	{"check", Schema, "what regfsck check found", []any{checkFields{}}},
 	{"shard", ShardSchema, "what regfsck check --shard hashed", []any{shardFields{}}},
 	{"dry-run", PlanSchema, "a plan of regfsck fix, rm or prune", []any{planFields{}}},

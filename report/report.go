@@ -96,13 +96,7 @@ func (c *Check) at(verb string, more ...string) string {
 }
 
 // commandOf returns a command line to paste.
-func commandOf(words ...string) string {
-	all := []string{"regfsck"}
-	for _, w := range words {
-		all = append(all, quote(w))
-	}
-	return strings.Join(all, " ")
-}
+func commandOf(line ...string) string { return "regfsck " + strings.Join(words.All(line, quote), " ") }
 
 // quote quotes s as one word of a shell.
 func quote(s string) string {

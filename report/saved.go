@@ -81,11 +81,7 @@ func savedAs(head []byte, all io.Reader) (Document, error) {
 		return nil, errors.New("no report of regfsck: it is no JSON that begins with a schema")
 	}
 	form, _, _ := strings.Cut(name, "/")
-	known := []string{plan.Schema}
-	for _, d := range documents {
-		known = append(known, d.schema)
-	}
-	for _, known := range known {
+	for _, known := range append(words.All(documents, func(d documentType) string { return d.schema }), plan.Schema) {
 		switch {
 		case known == name:
 			return nil, fmt.Errorf("it is a document of the form %s, but show needs a report of check, fix, rm, prune, apply, undo or ls", name)
@@ -267,11 +263,8 @@ func brokenTagsOf(all iter.Seq[brokenFields]) []finding.BrokenTag {
 	return tags
 }
 
-func becauseOf(reasons []reasonFields) (all []string) {
-	for _, r := range reasons {
-		all = append(all, strings.TrimSuffix(r.ID+" "+r.Path, " "))
-	}
-	return all
+func becauseOf(reasons []reasonFields) []string {
+	return words.All(reasons, func(r reasonFields) string { return strings.TrimSuffix(r.ID+" "+r.Path, " ") })
 }
 
 func (d *checkFields) saved() (Document, error) {
@@ -440,7 +433,7 @@ func (d *runFields) saved() (Document, error) {
 	}
 	r := &Run{
 		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten, After: d.After,
-		Exit: exitcode.Code(d.Exit.Code), saved: &savedRun{d.Tool, nil},
+		Exit: exitcode.Code(d.Exit.Code), saved: &savedRun{d.Tool, words.All(d.BeforePushes, own)},
 	}
 	if len(r.Store) == 0 {
 		r.Store = []string{d.Target}
@@ -463,9 +456,6 @@ func (d *runFields) saved() (Document, error) {
 		kind, _ := finding.Parse(l.Finding)
 		step := plan.Step{Op: plan.Op(l.Op), Kind: plan.Kind(l.Kind), Key: l.Key, Finding: kind, Repository: l.Repository, Tag: l.Tag, Digest: l.Digest, Bytes: l.Bytes}
 		o.NotDone = append(o.NotDone, apply.NotDone{Step: step, Reason: l.Reason, Failed: l.Failed})
-	}
-	for _, sentence := range d.BeforePushes {
-		r.saved.beforePushes = append(r.saved.beforePushes, own(sentence))
 	}
 	if d.Steps != nil {
 		steps, err := stepsOf(d.Steps, d.Plan)

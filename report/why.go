@@ -108,11 +108,8 @@ func (y *Why) Begins(p usage.Path) string {
 
 // one returns a path in one line.
 func (y *Why) one(p usage.Path) string {
-	parts := []string{words.Clean(y.Begins(p))}
-	for _, s := range p.Steps {
-		parts = append(parts, StepWord(s)+" "+ShortDigest(s.Digest))
-	}
-	return strings.Join(parts, " → ")
+	steps := words.All(p.Steps, func(s usage.Step) string { return " → " + StepWord(s) + " " + ShortDigest(s.Digest) })
+	return words.Clean(y.Begins(p)) + strings.Join(steps, "")
 }
 
 // StepWord describes a step.
@@ -270,10 +267,7 @@ func (y *Why) lostImage(t *text) {
 
 // refsOf lists the tags under which a lost image is restored.
 func refsOf(l *check.LostImage) string {
-	var refs []string
-	for _, repository := range l.Repositories {
-		refs = append(refs, words.Clean(repository+":"+l.Tag))
-	}
+	refs := words.All(l.Repositories, func(repository string) string { return words.Clean(repository + ":" + l.Tag) })
 	if n := len(refs) - 3; n > 0 {
 		refs = append(refs[:3], words.Number(n)+" more")
 	}

@@ -24,6 +24,14 @@ func Number[T int | int64 | int32](n T) string {
 	return b.String()
 }
 
+// All returns the text of each value; nil if there are none.
+func All[T any](values []T, text func(T) string) (all []string) {
+	for _, v := range values {
+		all = append(all, text(v))
+	}
+	return all
+}
+
 // Plural formats a number with its noun and what follows it: "1 tag", "2,000 tags", "1 tag
 // is", "2 tags are".
 func Plural[T int | int64 | int32](n T, one, many string) string {

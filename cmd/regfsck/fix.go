@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
 	"regfsck/cmd/regfsck/sources"
@@ -42,9 +43,7 @@ func runFix(s *session, c *cli.Context) error {
 	return withSources(s, c, j.target, j.out, func(ctx context.Context, from sources.All) error {
 		j.from = from
 		j.header.FromRepo = c.StringSlice("from-repo")
-		for _, source := range from {
-			j.header.From = append(j.header.From, source.String())
-		}
+		j.header.From = words.All(from, sources.Source.String)
 		return j.change(ctx)
 	})
 }

@@ -226,10 +226,7 @@ func (h *hooks) outcomeVars(done *report.Run, err error) []string {
 	case done == nil:
 		return append(vars, settings.HookPrefix+"VERDICT=unchanged")
 	}
-	var reports []string
-	for _, f := range h.job.out.files {
-		reports = append(reports, f.Path)
-	}
+	reports := words.All(h.job.out.files, func(f *reportFile) string { return f.Path })
 	o := done.Outcome
 	verdict := "done"
 	switch {

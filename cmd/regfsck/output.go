@@ -275,10 +275,7 @@ func reportFiles(paths []string, answer report.Document) (files []*reportFile, u
 	for _, path := range paths {
 		f, ok := formats.OfFile(path)
 		if !ok || f.Writer(answer) == nil {
-			var endings []string
-			for _, f := range formats.OfDocument(answer) {
-				endings = append(endings, f.Ext)
-			}
+			endings := words.All(formats.OfDocument(answer), func(f formats.Format) string { return f.Ext })
 			last := len(endings) - 1
 			return nil, false, failure.Misuse("", "--report %s: the name's ending selects the report's format, and must be one of %s and %s", path, strings.Join(endings[:last], ", "), endings[last])
 		}

@@ -257,10 +257,7 @@ func showRun(s *session, c *cli.Context) error {
 	if err != nil {
 		return failure.New(exitcode.Incomplete, err, "")
 	}
-	var ids []string
-	for _, r := range all {
-		ids = append(ids, r.ID)
-	}
+	ids := words.All(all, func(r *journal.Run) string { return r.ID })
 	if id == last && len(ids) > 0 {
 		id = ids[0]
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/completion"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/help"
@@ -57,10 +58,7 @@ func runSchema(s *session, c *cli.Context) error {
 	name := c.Args().First()
 	text, ok := report.SchemaOf(name)
 	if !ok {
-		var names []string
-		for _, n := range report.SchemaNames() {
-			names = append(names, n[0])
-		}
+		names := words.All(report.SchemaNames(), func(n [2]string) string { return n[0] })
 		return failure.Misuse("There are "+strings.Join(names, ", ")+".", "there is no document %q%s", name, spelling.DidYouMean(name, names, ""))
 	}
 	return s.print(string(text))

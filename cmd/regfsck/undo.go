@@ -78,10 +78,7 @@ func runUndo(s *session, c *cli.Context) error {
 
 // known fails if there is no such run. "" stands for the last one.
 func (p *pastRuns) known(ctx context.Context, run string) error {
-	var ids []string
-	for _, r := range p.runs {
-		ids = append(ids, r.ID)
-	}
+	ids := words.All(p.runs, func(r journal.Summary) string { return r.ID })
 	if run == "" || slices.Contains(ids, run) {
 		return nil
 	}

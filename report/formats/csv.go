@@ -81,11 +81,7 @@ func csvWriter(d report.Document) func(io.Writer) error {
 	return func(w io.Writer) error {
 		s := of()
 		out := csv.NewWriter(w)
-		var names []string
-		for _, c := range s.columns {
-			names = append(names, c.name)
-		}
-		err := out.Write(names)
+		err := out.Write(words.All(s.columns, func(c sheetColumn) string { return c.name }))
 		for row := range s.rows {
 			if err != nil {
 				return err
@@ -286,10 +282,7 @@ func below(l *report.TagTree, n *usage.Node, depth int, yield func([]string) boo
 // whySheet returns the paths.
 func whySheet(y *report.Why) sheet {
 	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), document.Map(y.Paths, func(p usage.Path) []string {
-		var steps []string
-		for _, s := range p.Steps {
-			steps = append(steps, report.StepWord(s)+" "+s.Digest)
-		}
+		steps := words.All(p.Steps, func(s usage.Step) string { return report.StepWord(s) + " " + s.Digest })
 		return []string{p.Repository, p.Tag, string(p.Hold), strings.Join(steps, " > "), digits(len(p.Steps))}
 	})}
 }

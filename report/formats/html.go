@@ -178,9 +178,7 @@ func verdictOf(text string) *htmlVerdict {
 func (p *htmlReport) from(c *report.Check) {
 	p.Title, _, _ = strings.Cut(p.Title, "  ")
 	p.Target, p.Version, p.When = words.Clean(c.Target), words.Clean(c.Version), dated(c.Finished)
-	for _, n := range c.Result.Notes {
-		p.Notes = append(p.Notes, words.Clean(n))
-	}
+	p.Notes = words.All(c.Result.Notes, words.Clean)
 }
 
 func dated(at time.Time) string { return at.UTC().Format("2 January 2006, 15:04 UTC") }
@@ -407,11 +405,7 @@ func newHTMLTable(id, title, about string, s sheet) *htmlTable {
 // writeData writes the rows as data for the script: kinds of columns, and cleaned values. The
 // JSON is escaped so that it can't end the element.
 func (t *htmlTable) writeData(w *bufio.Writer) error {
-	var kinds []valueKind
-	for _, c := range t.sheet.columns {
-		kinds = append(kinds, c.kind)
-	}
-	head, err := json.Marshal(kinds)
+	head, err := json.Marshal(words.All(t.sheet.columns, func(c sheetColumn) string { return string(c.kind) }))
 	if err != nil {
 		return err
 	}
@@ -421,11 +415,7 @@ func (t *htmlTable) writeData(w *bufio.Writer) error {
 		if n == htmlRows {
 			break
 		}
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = words.Clean(cell)
-		}
-		line, err := json.Marshal(cells)
+		line, err := json.Marshal(words.All(row, words.Clean))
 		if err != nil {
 			return err
 		}

@@ -154,11 +154,8 @@ func suiteOf(c *report.Check, severity finding.Severity) junitSuite {
 			s.add("tag-unknown", words.Clean(b.Ref()), nil, tagProblem(b, "could not be judged"), "")
 		}
 		if s.Errors == 0 && (c.Exit&exitcode.Incomplete != 0 || !c.Result.Complete) { // it was interrupted, or not everything is verified
-			var notes []string
-			for _, n := range c.Result.Notes {
-				notes = append(notes, words.Clean(n))
-			}
-			s.add("incomplete", "incomplete", nil, &junitProblem{"the check is incomplete", "incomplete", strings.Join(notes, "\n")}, "")
+			notes := strings.Join(words.All(c.Result.Notes, words.Clean), "\n")
+			s.add("incomplete", "incomplete", nil, &junitProblem{"the check is incomplete", "incomplete", notes}, "")
 		}
 	case finding.Error:
 		for b := range c.Result.Broken {
@@ -184,9 +181,5 @@ func problemOf(f *finding.Finding) *junitProblem {
 }
 
 func tagProblem(b finding.BrokenTag, what string) *junitProblem {
-	reasons := make([]string, len(b.Because))
-	for i, why := range b.Because {
-		reasons[i] = words.Clean(why)
-	}
-	return &junitProblem{words.Clean(b.Ref()) + " " + what, "tag", strings.Join(reasons, "\n")}
+	return &junitProblem{words.Clean(b.Ref()) + " " + what, "tag", strings.Join(words.All(b.Because, words.Clean), "\n")}
 }

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"regfsck/backend/words"
 )
 
 // textWriter writes blocks as text.
@@ -60,11 +62,7 @@ func (t *textWriter) block(b *Block) {
 	case TableBlock:
 		t.begin(b)
 	case RowBlock:
-		cells := make([]string, len(b.Cells))
-		for i, cell := range b.Cells {
-			cells[i] = t.styled(cell)
-		}
-		t.row(cells)
+		t.row(words.All(b.Cells, t.styled))
 	case CommandsBlock:
 		t.commands(b.Commands)
 	default:
@@ -155,10 +153,7 @@ func (t *textWriter) begin(b *Block) {
 	if b.NoHeader {
 		return
 	}
-	var names []string
-	for i := range b.Columns {
-		names = append(names, b.Columns[i].Name)
-	}
+	names := words.All(b.Columns, func(c Column) string { return c.Name })
 	t.line(t.depth, t.styled(escape+string(Dim)+"m"+t.padded(names)+escape+"0m"))
 }
 

@@ -5,6 +5,8 @@ package catalog
 import (
 	"slices"
 	"strings"
+
+	"regfsck/backend/words"
 )
 
 // The titles of groups of flags.
@@ -63,12 +65,7 @@ func (all Commands) Find(name string) *Command {
 }
 
 // Names returns the commands' names.
-func (all Commands) Names() (names []string) {
-	for _, c := range all {
-		names = append(names, c.Name)
-	}
-	return names
-}
+func (all Commands) Names() []string { return words.All(all, func(c Command) string { return c.Name }) }
 
 // FlagName returns the name of a flag in the form "-x", "--x" or "--x=y".
 func FlagName(arg string) string {

@@ -16,6 +16,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"regfsck/backend/words"
 )
 
 //go:embed *.md commands/*.md
@@ -53,12 +55,7 @@ type Block struct {
 func Topics() []Page { return pages(".") }
 
 // TopicNames returns the names of all topics.
-func TopicNames() (names []string) {
-	for _, p := range Topics() {
-		names = append(names, p.Name)
-	}
-	return names
-}
+func TopicNames() []string { return words.All(Topics(), func(p Page) string { return p.Name }) }
 
 // Commands returns the pages of all commands, by name.
 func Commands() []Page { return pages("commands") }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/catalog"
 	"regfsck/graph/finding"
 	"regfsck/report"
@@ -124,10 +125,7 @@ func flagBlocks(c *catalog.Command) (blocks []Block) {
 func flagEntry(f catalog.Flag) Block {
 	before, rest, _ := strings.Cut(f.Usage, "`")
 	value, after, _ := strings.Cut(rest, "`")
-	var names []string
-	for _, n := range shortFirst(f.Names) {
-		names = append(names, Strong(catalog.Dashed(n)))
-	}
+	names := words.All(shortFirst(f.Names), func(name string) string { return Strong(catalog.Dashed(name)) })
 	text := before + value + after
 	if f.TakesValue && f.Default != "" {
 		text += " (default " + f.Default + ")"
@@ -253,10 +251,7 @@ func (r Program) ManPages() (all []ManPage) {
 		p, _ := r.Page(p.Name, false)
 		add("regfsck-"+p.Name, 7, p)
 	}
-	var names []string
-	for _, m := range all {
-		names = append(names, fmt.Sprintf("%s (%d)", m.Title, m.Section))
-	}
+	names := words.All(all, func(m ManPage) string { return fmt.Sprintf("%s (%d)", m.Title, m.Section) })
 	for i := range all {
 		all[i].See = names[:1]
 		if i == 0 {

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 )
 
 // maxConfig is the most bytes of a configuration file.
@@ -40,7 +41,7 @@ func config(path string, o Options) (Location, error) {
 		return Location{}, fmt.Errorf("%s has no storage section: it is no registry's configuration", path)
 	}
 	if named := driversOf(storage); len(named) > 1 {
-		return Location{}, fmt.Errorf("%s configures two storage drivers: %s; a registry has one", path, strings.Join(places(named), " and "))
+		return Location{}, fmt.Errorf("%s configures two storage drivers: %s; a registry has one", path, strings.Join(words.All(named, driver.String), " and "))
 	}
 	parsed, err := parse(file)
 	if err != nil {
@@ -86,6 +87,8 @@ type driver struct {
 	line int
 }
 
+func (d driver) String() string { return fmt.Sprintf("%s (line %d)", d.name, d.line) }
+
 // notDrivers are the keys of a storage section that aren't drivers.
 var notDrivers = []string{"maintenance", "cache", "delete", "redirect", "tag"}
 
@@ -107,14 +110,6 @@ func driversOf(storage *yaml.Node) []driver {
 		}
 	}
 	return found
-}
-
-func places(found []driver) []string {
-	var s []string
-	for _, d := range found {
-		s = append(s, fmt.Sprintf("%s (line %d)", d.name, d.line))
-	}
-	return s
 }
 
 // place returns the location of the configured driver.

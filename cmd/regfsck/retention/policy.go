@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/spelling"
 	"regfsck/cmd/regfsck/yamldoc"
@@ -127,10 +128,7 @@ func parseRule(n *yaml.Node, table []retain.Row) (rule retain.Rule, err error) {
 		key := n.Content[i]
 		at := slices.IndexFunc(table, func(row retain.Row) bool { return row.Name == key.Value })
 		if at < 0 {
-			var names []string
-			for _, row := range table {
-				names = append(names, row.Name)
-			}
+			names := words.All(table, func(row retain.Row) string { return row.Name })
 			return rule, fmt.Errorf("line %d: there is no key %q%s", key.Line, key.Value, spelling.DidYouMean(key.Value, names, ""))
 		}
 		row := table[at]

@@ -19,6 +19,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/pager"
@@ -231,11 +232,8 @@ func (r Reader) variables() (all []setting, err error) {
 		case name == VariableOf("store"):
 			return nil, failure.Misuse("", "%s: STORE is named on the command line", name)
 		case !links.MatchString(name):
-			var variables []string
-			for _, flag := range names {
-				variables = append(variables, VariableOf(flag))
-			}
-			return nil, failure.Misuse("Take it out of the environment, or give it the name of a flag.", "there is no flag for the variable %s%s", name, spelling.DidYouMean(name, variables, ""))
+			near := spelling.DidYouMean(name, words.All(names, VariableOf), "")
+			return nil, failure.Misuse("Take it out of the environment, or give it the name of a flag.", "there is no flag for the variable %s%s", name, near)
 		}
 	}
 	return all, nil
