@@ -63,9 +63,7 @@ func (e *Export) View(o view.Options) view.View {
 }
 
 // Short returns how many files were written, and where.
-func (e *Export) Short(o view.Options) view.View {
-	return view.Of(o, func(p *view.Printer) { p.Line(0, e.sum()) })
-}
+func (e *Export) Short(o view.Options) view.View { return line(o, e.sum()) }
 
 func (e *Export) sum() string {
 	if e.Tables == "" {

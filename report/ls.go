@@ -69,14 +69,6 @@ func (t lister) foot() {
 	}
 }
 
-// brokenMark returns the number of tags that can't be pulled, for the end of a row.
-func (t lister) brokenMark(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return "  " + t.Paint(view.Red, words.Number(n)+" broken")
-}
-
 // pinned writes why no tag has own bytes.
 func (t lister) pinned(why string) {
 	if why == "" {
@@ -159,9 +151,12 @@ func (l *RepositoryList) View(o view.Options) view.View {
 				view.Column{Name: "newest tag", Gap: 2, Drop: 4}, view.Column{})
 		}
 		for i := range l.Rows[:t.First(len(l.Rows))] {
-			r := &l.Rows[i]
+			r, broken := &l.Rows[i], ""
+			if r.Broken > 0 {
+				broken = "  " + t.Paint(view.Red, words.Number(r.Broken)+" broken")
+			}
 			t.Row(words.Clean(r.Name), words.Number(r.Tags), words.Number(r.Manifests), t.Paint(view.Bold, some(r.Own)), some(r.Shared), some(r.Total()),
-				Day(r.Pushed), t.brokenMark(r.Broken))
+				Day(r.Pushed), broken)
 		}
 		t.rest(len(l.Rows))
 		t.sums(l.Shared)
@@ -194,9 +189,7 @@ func (t lister) sums(shared int64) {
 
 // Short returns the totals.
 func (l *RepositoryList) Short(o view.Options) view.View {
-	return l.list(o, func(t lister) {
-		t.Line(0, words.Plural(l.All, "repository", "repositories")+" in "+words.Clean(l.Target))
-	})
+	return line(o, words.Plural(l.All, "repository", "repositories")+" in "+words.Clean(l.Target))
 }
 
 // repositoryFields is a repository and its usage.

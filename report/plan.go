@@ -87,11 +87,7 @@ func (p *Plan) View(o view.Options) view.View {
 }
 
 // Short returns the plan in one line.
-func (p *Plan) Short(o view.Options) view.View {
-	return p.text(o, func(t *planText) {
-		t.planned()
-	})
-}
+func (p *Plan) Short(o view.Options) view.View { return p.text(o, (*planText).planned) }
 
 // planText writes a Plan.
 type planText struct {

@@ -30,9 +30,7 @@ func (b *Program) View(o view.Options) view.View {
 }
 
 // Short returns the version.
-func (b *Program) Short(o view.Options) view.View {
-	return view.Of(o, func(p *view.Printer) { p.Line(0, "regfsck ", b.Version) })
-}
+func (b *Program) Short(o view.Options) view.View { return line(o, "regfsck "+b.Version) }
 
 // Fields returns the document.
 func (b *Program) Fields() any {

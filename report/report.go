@@ -95,6 +95,16 @@ func (c *Check) at(verb string, more ...string) string {
 	return commandOf(slices.Concat([]string{verb, c.Repeat[0]}, more, c.Reach)...)
 }
 
+// ofStore returns a command about a store: STORE, and the flags for its undo and purge.
+func ofStore(store []string, verb string, more ...string) string {
+	return commandOf(slices.Concat([]string{verb, store[0]}, more, store[1:])...)
+}
+
+// line returns a view of one line.
+func line(o view.Options, text string) view.View {
+	return view.Of(o, func(p *view.Printer) { p.Line(0, text) })
+}
+
 // commandOf returns a command line to paste.
 func commandOf(line ...string) string { return "regfsck " + strings.Join(words.All(line, quote), " ") }
 

@@ -93,11 +93,7 @@ func (r *Run) View(o view.Options) view.View {
 }
 
 // Short returns the outcome in one line.
-func (r *Run) Short(o view.Options) view.View {
-	return r.text(o, func(t *runText) {
-		t.verdict()
-	})
-}
+func (r *Run) Short(o view.Options) view.View { return r.text(o, (*runText).verdict) }
 
 // runText writes a Run.
 type runText struct {
@@ -133,27 +129,28 @@ func (t *runText) verdict() {
 		t.Line(0, t.Paint(st, word))
 		return
 	}
-	parts := []string{words.Plural(n.Done, "step", "steps") + " done"}
-	if t.undone() {
-		parts[0] = words.Plural(n.Done+len(t.Outcome.Strays), "object", "objects") + " restored"
-	}
-	if n.Skipped > 0 {
-		parts = append(parts, words.Number(n.Skipped)+" skipped")
-	}
-	if n.Failed > 0 {
-		parts = append(parts, words.Number(n.Failed)+" failed")
-	}
+	line := words.Plural(n.Done+len(t.Outcome.Strays), "object", "objects") + " restored" + leftOf(n)
 	if !t.undone() {
-		parts = append(parts, words.Size(n.Bytes)+" removed", words.Size(t.Outcome.Freed)+" freed")
+		line = words.Plural(n.Done, "step", "steps") + " done" + leftOf(n) + ", " + words.Size(n.Bytes) + " removed, " + words.Size(t.Outcome.Freed) + " freed"
 	}
 	if t.Outcome.Kept > 0 {
-		parts = append(parts, words.Size(t.Outcome.Kept)+" kept for undo")
+		line += ", " + words.Size(t.Outcome.Kept) + " kept for undo"
 	}
-	line := strings.Join(parts, ", ")
 	if t.Outcome.Run != "" {
 		line += "; run " + t.Outcome.Run
 	}
 	t.Printer.Verdict(t.Paint(st, word), ": ", words.Clean(line))
+}
+
+// leftOf returns how many steps were not done, to follow how many were.
+func leftOf(n apply.Tally) (text string) {
+	if n.Skipped > 0 {
+		text += ", " + words.Number(n.Skipped) + " skipped"
+	}
+	if n.Failed > 0 {
+		text += ", " + words.Number(n.Failed) + " failed"
+	}
+	return text
 }
 
 // counts writes the results by kind of finding.
@@ -264,7 +261,7 @@ func (t *runText) elsewhere() {
 		if at := slices.Index(words, "--state"); at > 0 {
 			words = slices.Delete(words, at, at+2)
 		}
-		t.Line(1, commandOf(append([]string{"undo", words[0], r.ID, "--state", r.State}, words[1:]...)...))
+		t.Line(1, ofStore(words, "undo", r.ID, "--state", r.State))
 	}
 }
 
@@ -335,10 +332,7 @@ func (t *runText) asked() {
 }
 
 // command returns a command about this run.
-func (t *runText) command(verb string) string {
-	words := append([]string{verb, t.Store[0], t.Outcome.Run}, t.Store[1:]...)
-	return commandOf(words...)
-}
+func (t *runText) command(verb string) string { return ofStore(t.Store, verb, t.Outcome.Run) }
 
 // cache writes that the registry's cache must be emptied before pushes.
 func (t *runText) cache() {

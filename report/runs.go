@@ -73,7 +73,7 @@ func (r *Runs) others(p *view.Printer) {
 	p.Lead(0, "This store was changed with other state directories too; their runs are not listed here:")
 	for _, d := range r.Others {
 		if d.Reachable() {
-			p.Line(1, commandOf(slices.Concat([]string{"undo", r.Store[0], "--list", "--state", d.Path}, r.Store[1:])...))
+			p.Line(1, ofStore(r.Store, "undo", "--list", "--state", d.Path))
 		} else {
 			p.Line(1, words.Clean(d.String()))
 		}
@@ -169,9 +169,7 @@ func (r *PastRun) View(o view.Options) view.View {
 }
 
 // Short returns its outcome in one line.
-func (r *PastRun) Short(o view.Options) view.View {
-	return view.Of(o, func(p *view.Printer) { r.verdict(p) })
-}
+func (r *PastRun) Short(o view.Options) view.View { return view.Of(o, r.verdict) }
 
 // verdict writes the status of the run.
 func (r *PastRun) verdict(t *view.Printer) {
@@ -189,14 +187,7 @@ func (r *PastRun) verdict(t *view.Printer) {
 	case n.Skipped+n.Failed > 0 || r.Summary.Damage != "":
 		word, st = "DONE IN PART", view.Yellow
 	}
-	line := words.Plural(n.Done, "step", "steps") + " done"
-	if n.Skipped > 0 {
-		line += ", " + words.Number(n.Skipped) + " skipped"
-	}
-	if n.Failed > 0 {
-		line += ", " + words.Number(n.Failed) + " failed"
-	}
-	line += ", " + words.Size(n.Bytes) + " removed"
+	line := words.Plural(n.Done, "step", "steps") + " done" + leftOf(n) + ", " + words.Size(n.Bytes) + " removed"
 	if status := r.Summary.Status; status == journal.Purged || status == journal.PartlyPurged {
 		line += "; " + string(status)
 	}
@@ -233,12 +224,9 @@ func (r *PastRun) undo(t *view.Printer) {
 		t.Prose(0, "It can be undone.")
 	default:
 		t.Prose(0, "It can be undone.")
-		words := append([]string{"undo", r.Store[0], r.Summary.ID}, r.Store[1:]...)
-		steps = append(steps, [2]string{commandOf(words...), "restores what it removed"})
-		words = slices.Clone(words)
-		words[0] = "purge"
+		steps = append(steps, [2]string{ofStore(r.Store, "undo", r.Summary.ID), "restores what it removed"})
 		if status != journal.Undoing && status != journal.Unfinished {
-			steps = append(steps, [2]string{commandOf(words...), "frees the space and ends the undo"})
+			steps = append(steps, [2]string{ofStore(r.Store, "purge", r.Summary.ID), "frees the space and ends the undo"})
 		}
 	}
 	if n := r.Outcome.Counts[finding.MultipartStale].Done; can && n > 0 {

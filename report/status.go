@@ -275,12 +275,10 @@ func (s *Status) next() (steps [][2]string) {
 		steps = append(steps, [2]string{commandOf(append([]string{"check"}, s.Checks...)...), "checks the store and records what it finds"})
 	}
 	if len(s.Runs) > 0 {
-		words := append([]string{"show", s.Store[0], s.Runs[0].ID}, s.Store[1:]...)
-		steps = append(steps, [2]string{commandOf(words...), "shows by name what the newest run did"})
+		steps = append(steps, [2]string{ofStore(s.Store, "show", s.Runs[0].ID), "shows by name what the newest run did"})
 	}
 	if _, bytes := s.kept(); bytes > 0 {
-		words := append([]string{"purge", s.Store[0], "--all"}, s.Store[1:]...)
-		steps = append(steps, [2]string{commandOf(words...), "frees what runs keep, and ends their undo"})
+		steps = append(steps, [2]string{ofStore(s.Store, "purge", "--all"), "frees what runs keep, and ends their undo"})
 	}
 	return steps
 }

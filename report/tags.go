@@ -162,16 +162,12 @@ func (l *BrokenList) View(o view.Options) view.View {
 
 // Short returns the totals.
 func (l *TagList) Short(o view.Options) view.View {
-	return l.list(o, func(t lister) {
-		t.Line(0, words.Plural(l.All, "tag", "tags")+" in "+words.Clean(l.Repository.Name))
-	})
+	return line(o, words.Plural(l.All, "tag", "tags")+" in "+words.Clean(l.Repository.Name))
 }
 
 // Short returns the number of broken tags.
 func (l *BrokenList) Short(o view.Options) view.View {
-	return l.list(o, func(t lister) {
-		t.Line(0, words.Plural(l.All, "tag", "tags")+" can't be pulled")
-	})
+	return line(o, words.Plural(l.All, "tag", "tags")+" can't be pulled")
 }
 
 // tagFields is a tag and facts of its manifest.
@@ -291,9 +287,7 @@ func (t lister) node(l *TagTree, n *usage.Node, steps int) {
 
 // Short returns the digest of the tag's manifest.
 func (l *TagTree) Short(o view.Options) view.View {
-	return l.list(o, func(t lister) {
-		t.Line(0, words.Clean(l.Repository+":"+l.Tag.Name)+"  "+words.Clean(l.Tag.Digest))
-	})
+	return line(o, words.Clean(l.Repository+":"+l.Tag.Name)+"  "+words.Clean(l.Tag.Digest))
 }
 
 // nodeFields is a node of a tree, with its children.

@@ -79,9 +79,7 @@ func (y *Why) name() string {
 
 // Short returns the state.
 func (y *Why) Short(o view.Options) view.View {
-	return y.text("why", o, func(t *text) {
-		t.Line(0, words.Clean(y.name()), ": ", y.state())
-	})
+	return line(o, words.Clean(y.name())+": "+y.state())
 }
 
 // Begins describes the root of a path.
