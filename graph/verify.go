@@ -36,12 +36,12 @@ func (a *Amount) add(bytes int64) {
 
 // Proofs counts blobs by whether they are verified.
 type Proofs struct {
-	Hashed    Amount // by this run
-	Known     Amount // by earlier runs or others, and unchanged since
-	Manifests Amount // read as manifests, which are always hashed
-	Wrong     Amount // hashed by this run, and wrong
-	Unproven  Amount // all others
-	All       bool   // all are to be verified: see Options.Prove
+	Hashed    Amount `json:"hashed"`           // by this run
+	Known     Amount `json:"hashed_before"`    // by earlier runs or others, and unchanged since
+	Manifests Amount `json:"manifests"`        // read as manifests, which are always hashed
+	Wrong     Amount `json:"corrupt"`          // hashed by this run, and wrong
+	Unproven  Amount `json:"not_hashed"`       // all others
+	All       bool   `json:"all_to_be_proven"` // all are to be verified: see Options.Prove
 }
 
 // Hashing is the result of HashOnly.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"regfsck/backend/words"
+	"regfsck/graph/apply"
 	"regfsck/graph/check"
 	"regfsck/graph/finding"
 	"regfsck/graph/replica"
@@ -242,12 +243,7 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 }
 
 // healingFields are what sources have for broken tags.
-type healingFields struct {
-	Sources []string `json:"sources"`
-	Broken  int      `json:"tags_broken"`
-	check.Prospect
-	Spare int `json:"blobs_no_tag_needs"` // sources have them, but a fix copies them only with --from-all
-}
+type healingFields apply.Healed
 
 func healingOf(r *check.Result) *healingFields {
 	if len(r.Sources) == 0 {
@@ -291,14 +287,10 @@ func unlike(t *text, tags []replica.Tag, one, many string) {
 		return
 	}
 	t.Line(1, words.Plural(len(tags), "tag "+one, "tags "+many))
-	ref := 0
-	for i := range tags {
-		if n := utf8.RuneCountInString(words.Clean(tags[i].Ref)); t.Shown(i) && n <= maxName {
-			ref = max(ref, n)
-		}
-	}
+	shown := tags[:t.First(len(tags))]
+	ref := widest(shown, func(tag *replica.Tag) string { return words.Clean(tag.Ref) })
 	t.BareTable(2, view.Column{Name: "tag", Width: ref}, view.Column{Name: "digest", Gap: 2, Drop: 1, Width: 22})
-	for _, tag := range tags[:t.First(len(tags))] {
+	for _, tag := range shown {
 		digest := Short(cmp.Or(tag.Here, tag.There))
 		if tag.Here != "" && tag.There != "" && tag.Here != tag.There {
 			digest = Short(tag.Here) + " here, " + Short(tag.There) + " there"

@@ -262,14 +262,12 @@ func (t *text) summary() string {
 	if exitcode.Unproven(t.Result) {
 		parts = append(parts, amount(t.Result.Proofs.Unproven)+" not proven")
 	}
-	if of[finding.Fatal].Count > 0 {
-		parts = append(parts, words.Plural(of[finding.Fatal].Count, "entry", "entries")+" could not be read")
-	}
-	if of[finding.Error].Count > 0 {
-		parts = append(parts, words.Plural(of[finding.Error].Count, "error", "errors"))
-	}
-	if of[finding.Warning].Count > 0 {
-		parts = append(parts, words.Plural(of[finding.Warning].Count, "warning", "warnings"))
+	for severity, noun := range [...][2]string{
+		finding.Fatal: {"entry could not be read", "entries could not be read"}, finding.Error: {"error", "errors"}, finding.Warning: {"warning", "warnings"},
+	} {
+		if n := of[severity].Count; n > 0 {
+			parts = append(parts, words.Plural(n, noun[0], noun[1]))
+		}
 	}
 	if of[finding.Garbage].Count > 0 {
 		parts = append(parts, words.Plural(of[finding.Garbage].Count, "garbage object", "garbage objects")+" ("+words.Size(of[finding.Garbage].Bytes)+")")
@@ -425,15 +423,8 @@ func (c *Check) timed(schema string) timedFields {
 	return t
 }
 
-// proofsFields are graph.Proofs in JSON.
-type proofsFields struct {
-	Hashed    graph.Amount `json:"hashed"`           // by this run
-	Known     graph.Amount `json:"hashed_before"`    // by earlier runs, and unchanged since
-	Manifests graph.Amount `json:"manifests"`        // read as manifests
-	Wrong     graph.Amount `json:"corrupt"`          // hashed by this run
-	Unproven  graph.Amount `json:"not_hashed"`       // all others
-	All       bool         `json:"all_to_be_proven"` // the answer is incomplete while a blob isn't hashed
-}
+// proofsFields are the proofs of blobs in a document.
+type proofsFields graph.Proofs
 
 // findingOf returns a finding with its acceptance.
 func (c *Check) findingOf(f finding.Finding) findingFields {

@@ -31,20 +31,13 @@ type Comparison struct {
 
 // Past is a saved report of a check.
 type Past struct {
-	Schema   string          `json:"schema"`
-	Target   string          `json:"target"`
-	Finished string          `json:"finished"`
-	Looked   *lookedFields   `json:"looked"` // nil: from an earlier version without it
-	Complete bool            `json:"complete"`
-	Verdict  string          `json:"verdict"`
+	Schema string `json:"schema"`
+	sideFields
 	Broken   []brokenFields  `json:"broken_tags"`
 	Unknown  []brokenFields  `json:"unknown_tags"`
 	Findings []findingFields `json:"findings"`
 	Exit     exitFields      `json:"exit"`
 }
-
-// interrupted reports whether the check ended before it had hashed all blobs that it should.
-func (p *Past) interrupted() bool { return exitcode.Code(p.Exit.Code)&exitcode.Cancelled != 0 }
 
 // maxPast is the most bytes of a report, enough for five million findings.
 var maxPast int64 = 2 << 30
@@ -126,38 +119,36 @@ func (p *Past) without(other *Past) (all []findingFields) {
 	return all
 }
 
-// broke returns the tags that are broken now and weren't before.
-func (c *Comparison) broke() []string { return tagsWithout(c.New.Broken, c.Old.Broken) }
-
-// healed returns the tags that were broken and now can be pulled or don't exist. Tags whose
-// state is unknown now, or whose damage was not looked for, are left out.
-func (c *Comparison) healed() []string {
+// differences compares the reports. Tags whose state is unknown now, or whose damage was not
+// looked for, don't count as healed. A finding that only the old report has is gone if the new
+// check looked for it.
+func (c *Comparison) differences() differenceFields[[]findingFields] {
 	looked := slices.DeleteFunc(slices.Clone(c.Old.Broken), func(t brokenFields) bool {
 		return slices.ContainsFunc(t.Because, func(why reasonFields) bool { return !c.looksFor(why.ID) })
 	})
-	return tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown))
+	d := differenceFields[[]findingFields]{
+		Broke: tagsWithout(c.New.Broken, c.Old.Broken), Healed: tagsWithout(looked, slices.Concat(c.New.Broken, c.New.Unknown)),
+		Added: document.List(c.New.without(c.Old)), Gone: []findingFields{}, Unsought: []findingFields{},
+	}
+	d.Unchanged = len(c.New.Findings) - len(d.Added)
+	for _, f := range c.Old.without(c.New) {
+		if c.looksFor(f.ID) {
+			d.Gone = append(d.Gone, f)
+		} else {
+			d.Unsought = append(d.Unsought, f)
+		}
+	}
+	return d
 }
 
 // looksFor reports whether the new check looked for a kind of finding of the old one. An
 // interrupted check may not have hashed the blob.
 func (c *Comparison) looksFor(id string) bool {
-	if kind, _ := finding.Parse(id); c.New.interrupted() && (kind == finding.BlobCorrupt || kind == finding.DescriptorWrong) {
+	interrupted := exitcode.Code(c.New.Exit.Code)&exitcode.Cancelled != 0
+	if kind, _ := finding.Parse(id); interrupted && (kind == finding.BlobCorrupt || kind == finding.DescriptorWrong) {
 		return false
 	}
 	return c.New.Looked.covers(c.Old.Looked, id)
-}
-
-// missing returns the findings that only the old report has: gone if the new check looked for
-// them, else unsought.
-func (c *Comparison) missing() (gone, unsought []findingFields) {
-	for _, f := range c.Old.without(c.New) {
-		if c.looksFor(f.ID) {
-			gone = append(gone, f)
-		} else {
-			unsought = append(unsought, f)
-		}
-	}
-	return gone, unsought
 }
 
 func tagsWithout(tags, others []brokenFields) []string {
@@ -218,12 +209,12 @@ func (c *Comparison) changesTo(t *text) {
 			t.Line(2, words.Clean(l))
 		}
 	}
-	gone, unsought := c.missing()
-	writeRefs(t, view.Red, "TAGS BROKEN SINCE", c.broke())
-	writeRefs(t, view.Green, "TAGS REPAIRED OR REMOVED SINCE", c.healed())
-	writeFindings(t, view.Red, "NEW FINDINGS", c.New.without(c.Old))
-	writeFindings(t, view.Green, "FINDINGS GONE", gone)
-	writeFindings(t, view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", unsought)
+	d := c.differences()
+	writeRefs(t, view.Red, "TAGS BROKEN SINCE", d.Broke)
+	writeRefs(t, view.Green, "TAGS REPAIRED OR REMOVED SINCE", d.Healed)
+	writeFindings(t, view.Red, "NEW FINDINGS", d.Added)
+	writeFindings(t, view.Green, "FINDINGS GONE", d.Gone)
+	writeFindings(t, view.Yellow, "FINDINGS THAT THE NEW CHECK DID NOT LOOK FOR", d.Unsought)
 	if !c.Old.Complete || !c.New.Complete {
 		t.Para(0, "An incomplete report lacks what could not be read, so some of these may not be new or gone.")
 	}
@@ -269,20 +260,19 @@ func (c *Comparison) Short(o view.Options) view.View {
 
 // sum returns the comparison in one line.
 func (c *Comparison) sum(p *view.Printer) []string {
-	added := c.New.without(c.Old)
-	gone, unsought := c.missing()
+	d := c.differences()
 	word, st := "THE SAME", view.Green
 	switch {
-	case len(c.broke()) > 0 || slices.ContainsFunc(added, isBad):
+	case len(d.Broke) > 0 || slices.ContainsFunc(d.Added, isBad):
 		word, st = "WORSE", view.Red
-	case len(added)+len(gone)+len(unsought) > 0:
+	case len(d.Added)+len(d.Gone)+len(d.Unsought) > 0:
 		word, st = "DIFFERENT", view.Yellow
 	}
 	more := ""
-	if len(unsought) > 0 {
-		more = ", " + words.Number(len(unsought)) + " not looked for"
+	if len(d.Unsought) > 0 {
+		more = ", " + words.Number(len(d.Unsought)) + " not looked for"
 	}
-	return []string{p.Paint(st, word), ": ", words.Plural(len(added), "finding is", "findings are") + " new, " + words.Number(len(gone)) + " gone, " + words.Number(len(c.New.Findings)-len(added)) + " unchanged" + more}
+	return []string{p.Paint(st, word), ": ", words.Plural(len(d.Added), "finding is", "findings are") + " new, " + words.Number(len(d.Gone)) + " gone, " + words.Number(d.Unchanged) + " unchanged" + more}
 }
 
 // isBad reports whether a finding is an error or worse. For kinds of other versions, the
@@ -320,32 +310,20 @@ type differenceFields[L any] struct {
 	Unsought  L        `json:"not_looked_for"` // the new check did not look for it
 }
 
+// sideFields are what a comparison shows of a report.
 type sideFields struct {
 	Target   string        `json:"target"`
 	Finished string        `json:"finished"`
-	Looked   *lookedFields `json:"looked,omitempty"` // if the report has it
+	Looked   *lookedFields `json:"looked,omitempty"` // nil: from an earlier version without it
 	Complete bool          `json:"complete"`
 	Verdict  string        `json:"verdict"`
 }
 
 // Fields returns the document.
 func (c *Comparison) Fields() any {
-	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, sideOf(c.Old), sideOf(c.New), differences(c, slices.Values), exitOf(0)}
-}
-
-func sideOf(p *Past) sideFields {
-	return sideFields{p.Target, p.Finished, p.Looked, p.Complete, p.Verdict}
-}
-
-// changed returns the comparison as a part of the new report.
-func (c *Comparison) changed() changedFields {
-	return changedFields{sideOf(c.Old), differences(c, document.List)}
-}
-
-func differences[L any](c *Comparison, list func([]findingFields) L) differenceFields[L] {
-	added := c.New.without(c.Old)
-	gone, unsought := c.missing()
-	return differenceFields[L]{len(c.New.Findings) - len(added), c.broke(), c.healed(), list(added), list(gone), list(unsought)}
+	d := c.differences()
+	streamed := differenceFields[iter.Seq[findingFields]]{d.Unchanged, d.Broke, d.Healed, slices.Values(d.Added), slices.Values(d.Gone), slices.Values(d.Unsought)}
+	return diffFields{headFields{DiffSchema, toolOf(c.Version), c.New.Target}, c.Old.sideFields, c.New.sideFields, streamed, exitOf(0)}
 }
 
 // changed returns the changes since an earlier report, nil without one.
@@ -353,30 +331,25 @@ func (c *Check) changed() *changedFields {
 	if c.Since == nil {
 		return nil
 	}
-	f := c.Comparison().changed()
-	return &f
+	d := c.Comparison()
+	return &changedFields{d.Old.sideFields, d.differences()}
 }
 
 // Comparison compares the check with the earlier report.
 func (c *Check) Comparison() *Comparison {
 	looked := c.Looked.fields()
 	now := &Past{
-		Schema: Schema, Target: c.Target, Finished: c.timed(Schema).Finished, Looked: &looked, Complete: c.Result.Complete, Verdict: c.Verdict(),
-		Findings: slices.Collect(document.Map(c.Result.Findings, c.findingOf)), Exit: exitOf(c.Exit),
-	}
-	for b := range document.Map(c.Result.Broken, brokenOf) {
-		now.Broken = append(now.Broken, b)
-	}
-	for b := range document.Map(c.Result.Unknown, brokenOf) {
-		now.Unknown = append(now.Unknown, b)
+		Schema: Schema, sideFields: sideFields{c.Target, c.timed(Schema).Finished, &looked, c.Result.Complete, c.Verdict()}, Exit: exitOf(c.Exit),
+		Broken: slices.Collect(document.Map(c.Result.Broken, brokenOf)), Unknown: slices.Collect(document.Map(c.Result.Unknown, brokenOf)),
+		Findings: slices.Collect(document.Map(c.Result.Findings, c.findingOf)),
 	}
 	return &Comparison{Version: c.Version, Old: c.Since, New: now}
 }
 
 // Changes yields the findings that only one of the reports has, by their state.
 func (c *Comparison) Changes(yield func(string, []findingFields) bool) {
-	gone, unsought := c.missing()
-	_ = yield("new", c.New.without(c.Old)) && yield("gone", gone) && yield("not looked for", unsought)
+	d := c.differences()
+	_ = yield("new", d.Added) && yield("gone", d.Gone) && yield("not looked for", d.Unsought)
 }
 
 // Looked is what a check looked for; a report is silent about the rest.

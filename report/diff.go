@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"regfsck/backend/words"
 	"regfsck/graph/finding"
@@ -26,12 +25,7 @@ func (t *planText) named(title, sign string, all []changes.Named) {
 		return
 	}
 	t.Section(view.Bold, title)
-	width := 10
-	for _, n := range all {
-		if w := utf8.RuneCountInString(words.Clean(n.Name)); w <= maxName {
-			width = max(width, w)
-		}
-	}
+	width := max(10, widest(all, func(n *changes.Named) string { return words.Clean(n.Name) }))
 	t.BareTable(1, view.Column{Width: width + 2}, view.Column{Name: "what", Gap: 2})
 	for _, n := range all[:t.First(len(all))] {
 		t.Row(t.Paint(signStyles[sign], sign+" ")+words.Clean(n.Name), n.What)

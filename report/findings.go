@@ -257,12 +257,7 @@ func (t *text) strays(s *strays, n int, cure string) (more int) {
 
 // garbage writes the table of garbage.
 func (t *text) garbage() {
-	var sum finding.Count
-	for id := range finding.Kinds {
-		if id.Severity() == finding.Garbage {
-			sum = add(sum, t.Left(id))
-		}
-	}
+	sum := t.bySeverity()[finding.Garbage]
 	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}

@@ -94,11 +94,10 @@ func ShortDigest(digest string) string {
 // maxName is the greatest width of a column of names. A longer name shifts only its own row.
 const maxName = 40
 
-// widest returns the width of a column of n names.
-func widest(n int, of func(i int) string) (width int) {
-	width = 10
-	for i := range n {
-		if w := utf8.RuneCountInString(of(i)); w <= maxName {
+// widest returns the width of a column of names.
+func widest[T any](all []T, name func(*T) string) (width int) {
+	for name := range document.Each(all, name) {
+		if w := utf8.RuneCountInString(name); w <= maxName {
 			width = max(width, w)
 		}
 	}
@@ -144,7 +143,7 @@ func (l *RepositoryList) View(o view.Options) view.View {
 		if l.All == 0 {
 			t.Line(1, t.none())
 		}
-		width := widest(len(l.Rows), func(i int) string { return words.Clean(l.Rows[i].Name) })
+		width := max(10, widest(l.Rows, func(r *usage.RepositoryUsage) string { return words.Clean(r.Name) }))
 		if l.All > 0 {
 			t.Table(1, view.Column{Name: "repository", Width: width}, view.Column{Name: "tags", Width: 9, Right: true}, view.Column{Name: "manifests", Width: 11, Right: true, Drop: 5},
 				view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "shared", Width: 11, Right: true, Drop: 3}, view.Column{Name: "total", Width: 11, Right: true, Drop: 2},

@@ -314,7 +314,7 @@ func (d *checkFields) since() *Past {
 	if s == nil {
 		return nil
 	}
-	p := &Past{Schema: Schema, Target: s.Old.Target, Finished: s.Old.Finished, Looked: s.Old.Looked, Complete: s.Old.Complete, Verdict: s.Old.Verdict}
+	p := &Past{Schema: Schema, sideFields: s.Old}
 	added := map[string]bool{}
 	for i := range s.Added {
 		added[s.Added[i].same()] = true

@@ -88,7 +88,7 @@ func (l *TagList) View(o view.Options) view.View {
 			return
 		}
 		t.Gap()
-		width := widest(len(l.Rows), func(i int) string { return TagName(l.Rows[i].Name) })
+		width := max(10, widest(l.Rows, func(r *TagRow) string { return TagName(r.Name) }))
 		t.Table(1, view.Column{Name: "tag", Width: width}, view.Column{Name: "digest", Width: 20, Gap: 2, Drop: 3}, view.Column{Name: "size", Width: 11, Right: true, Drop: 2},
 			view.Column{Name: "own", Width: 11, Right: true}, view.Column{Name: "pushed", Width: 16, Gap: 2, Drop: 1}, view.Column{Name: "created", Width: 16, Gap: 2, Drop: 4}, view.Column{Name: "kind", Gap: 2})
 		for i := range l.Rows[:t.First(len(l.Rows))] {

@@ -36,10 +36,10 @@ type Outcome struct {
 
 // Healed is the state of the tags that were broken before a run.
 type Healed struct {
-	Sources        []string
-	Broken         int // tags that were broken
-	check.Prospect     // Mended ones can be pulled now, by the last judgement
-	Spare          int // lost blobs in a source that were not copied since no tag is known to need them
+	Sources        []string `json:"sources"`
+	Broken         int      `json:"tags_broken"` // tags that were broken
+	check.Prospect          // Mended ones can be pulled now, by the last judgement
+	Spare          int      `json:"blobs_no_tag_needs"` // lost blobs in a source that were not copied since no tag is known to need them
 }
 
 // OtherRun is a run with another state directory of the same store.
