@@ -3,10 +3,13 @@ package graph
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 
 	"regfsck/backend"
+	"regfsck/backend/words"
 	"regfsck/walker"
 	"regfsck/walker/layout"
 	"regfsck/walker/ledger"
@@ -21,6 +24,24 @@ type Verify struct {
 	Part    ledger.Part // blobs of this part of all digests; N is 0 for none
 	Budget  int64       // bytes of blobs to hash, those that were never hashed or longest ago first, at least one; 0 for none
 	Missing bool        // all that the Ledger doesn't know to be right
+}
+
+// String describes what is hashed: "manifests", a share of the blobs like "5%", a part like
+// "3/30", a size, "missing", or "all".
+func (v Verify) String() string {
+	switch {
+	case v.All:
+		return "all"
+	case v.Missing:
+		return "missing"
+	case v.Part.N > 0:
+		return fmt.Sprintf("%d/%d", v.Part.I, v.Part.N)
+	case v.Budget > 0:
+		return words.Size(v.Budget)
+	case v.Percent > 0:
+		return strconv.FormatFloat(v.Percent, 'f', -1, 64) + "%"
+	}
+	return "manifests"
 }
 
 // Amount is a number of blobs.

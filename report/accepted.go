@@ -65,7 +65,7 @@ const (
 var RuleStates = []RuleState{ruleExpired, ruleTooMany, ruleUnmatched, ruleUnsought, ruleApplies}
 
 func (c *Check) StateOf(r *accept.Rule) RuleState {
-	looked := c.Looked.fields()
+	looked := lookedFields(c.Looked)
 	switch {
 	case r.Expired:
 		return ruleExpired

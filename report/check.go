@@ -309,10 +309,10 @@ func (t *text) next() {
 	if t.Cut() {
 		steps = append(steps, [2]string{t.command("--report regfsck.json"), "writes all findings to a file"})
 	}
-	if exitcode.Unproven(t.Result) && !t.Looked.Verify.Missing {
+	if exitcode.Unproven(t.Result) && t.Looked.Verify != "missing" {
 		steps = append(steps, [2]string{t.command("--verify missing"), "hashes what nothing proves"})
 	}
-	if t.Result.Proofs == nil && !t.Looked.Verify.All && t.Result.Complete && !t.Result.Damaged() {
+	if t.Result.Proofs == nil && t.Looked.Verify != "all" && t.Result.Complete && !t.Result.Damaged() {
 		steps = append(steps, [2]string{t.command("--verify all"), "checks the bytes of every blob too"})
 	}
 	t.Commands(steps)
@@ -409,7 +409,7 @@ func (c *Check) examined() examinedFields {
 // Fields returns the document.
 func (c *Check) Fields() any {
 	return checkFields{
-		c.timed(Schema), c.Looked.fields(), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, (*proofsFields)(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
+		c.timed(Schema), lookedFields(c.Looked), c.Result.Complete, c.Verdict(), c.Result.Totals, c.examined(), healingOf(c.Result), c.Replicas, (*proofsFields)(c.Result.Proofs), c.costs(), countsOf(&c.Result.Counts), document.List(c.Result.Notes),
 		document.Map(c.Result.Broken, c.brokenOf), document.Map(c.Result.Unknown, brokenOf), c.changed(), c.acceptance(), document.Map(c.Result.Findings, c.findingOf), c.Result.Unproven, exitOf(c.Exit),
 	}
 }

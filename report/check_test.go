@@ -172,7 +172,7 @@ func TestSuggestedCommand(t *testing.T) {
 		t.Errorf("no command that can be pasted:\n%s", text)
 	}
 	c = reports.Clean()
-	c.Looked.Verify.All = true
+	c.Looked.Verify = "all"
 	if text := written(t, c.View, view.Options{}); strings.Contains(text, "Next") {
 		t.Errorf("all was done and there is a next command:\n%s", text)
 	}

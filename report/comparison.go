@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"regfsck/backend/words"
-	"regfsck/graph"
 	"regfsck/graph/finding"
 	"regfsck/report/accept"
 	"regfsck/report/document"
@@ -337,7 +336,7 @@ func (c *Check) changed() *changedFields {
 
 // Comparison compares the check with the earlier report.
 func (c *Check) Comparison() *Comparison {
-	looked := c.Looked.fields()
+	looked := lookedFields(c.Looked)
 	now := &Past{
 		Schema: Schema, sideFields: sideFields{c.Target, c.timed(Schema).Finished, &looked, c.Result.Complete, c.Verdict()}, Exit: exitOf(c.Exit),
 		Broken: slices.Collect(document.Map(c.Result.Broken, brokenOf)), Unknown: slices.Collect(document.Map(c.Result.Unknown, brokenOf)),
@@ -354,40 +353,14 @@ func (c *Comparison) Changes(yield func(string, []findingFields) bool) {
 
 // Looked is what a check looked for; a report is silent about the rest.
 type Looked struct {
-	Verify   graph.Verify
-	Thorough bool
-	Untagged bool // untagged manifests and what only they need count as garbage
-	Grace    time.Duration
-
-	verify string // Verify of a saved report, else ""
-}
-
-// lookedFields is Looked in a document.
-type lookedFields struct {
-	Verify       string `json:"verify"` // what was hashed: manifests, a share of all blobs like "5%", a part like "3/30", a size, missing, or all
+	Verify       string `json:"verify"` // what was hashed, as graph.Verify describes it
 	Thorough     bool   `json:"thorough"`
-	Untagged     bool   `json:"untagged"`
+	Untagged     bool   `json:"untagged"` // untagged manifests and what only they need count as garbage
 	GraceSeconds int64  `json:"grace_seconds"`
 }
 
-func (l Looked) fields() lookedFields {
-	verify := "manifests"
-	switch {
-	case l.verify != "":
-		verify = l.verify
-	case l.Verify.All:
-		verify = "all"
-	case l.Verify.Missing:
-		verify = "missing"
-	case l.Verify.Part.N > 0:
-		verify = fmt.Sprintf("%d/%d", l.Verify.Part.I, l.Verify.Part.N)
-	case l.Verify.Budget > 0:
-		verify = words.Size(l.Verify.Budget)
-	case l.Verify.Percent > 0:
-		verify = strconv.FormatFloat(l.Verify.Percent, 'f', -1, 64) + "%"
-	}
-	return lookedFields{verify, l.Thorough, l.Untagged, int64(l.Grace / time.Second)}
-}
+// lookedFields is Looked in a document.
+type lookedFields Looked
 
 // hashed returns the percentage of blobs that were hashed; certain is false if checks hash
 // different ones, or it is unknown.

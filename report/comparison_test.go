@@ -47,7 +47,7 @@ func TestWhatAnInterruptedCheckDidNotHashIsNotGone(t *testing.T) {
 	all := []finding.Finding{{Kind: finding.BlobCorrupt, Path: "blob", Cure: finding.CureNone}, {Kind: finding.BlobMissing, Path: "put back", Cure: finding.CureNone}}
 	tags := []finding.BrokenTag{{Repository: "a", Tag: "corrupt", Because: []string{"blob-corrupt blob"}}, {Repository: "a", Tag: "missing", Because: []string{"blob-missing put back"}}}
 	old, now := reports.CheckOf(all, tags), reports.CheckOf(nil, nil)
-	old.Looked.Verify.All, now.Looked.Verify.All = true, true
+	old.Looked.Verify, now.Looked.Verify = "all", "all"
 	now.Result.Complete, now.Exit = false, exitcode.Incomplete|exitcode.Cancelled
 	d := (&report.Comparison{Old: reports.Past(old), New: reports.Past(now)}).Fields().(report.DiffFields)
 	gone, unsought := slices.Collect(d.Gone), slices.Collect(d.Unsought)

@@ -276,8 +276,8 @@ func (d *checkFields) saved() (Document, error) {
 	c.Exit = exitcode.Code(d.Exit.Code)
 	r := c.Result
 	r.Complete, r.Notes, c.Replicas = d.Complete, d.Notes, d.Replicas
-	c.Looked = Looked{Thorough: d.Looked.Thorough, Untagged: d.Looked.Untagged, Grace: time.Duration(d.Looked.GraceSeconds) * time.Second, verify: own(d.Looked.Verify)}
-	c.Looked.Verify.All, c.Looked.Verify.Missing = d.Looked.Verify == "all", d.Looked.Verify == "missing"
+	c.Looked = Looked(d.Looked)
+	c.Looked.Verify = own(d.Looked.Verify)
 	r.Proofs = (*graph.Proofs)(d.Proofs)
 	if d.Unproven != nil {
 		r.Unproven = slices.Values(slices.Collect(d.Unproven))

@@ -57,7 +57,7 @@ func (c *Check) Record(store string) ([]byte, error) {
 	t := c.timed(LastCheckSchema)
 	t.Started, t.Finished = c.Started.UTC().Format(time.RFC3339Nano), c.Finished.UTC().Format(time.RFC3339Nano) // a run may begin in the same second
 	f := lastCheckFields{
-		timedFields: t, Store: store, Seconds: c.Finished.Sub(c.Started).Seconds(), Looked: c.Looked.fields(), Complete: c.Result.Complete,
+		timedFields: t, Store: store, Seconds: c.Finished.Sub(c.Started).Seconds(), Looked: lookedFields(c.Looked), Complete: c.Result.Complete,
 		Interrupted: c.Result.Interrupted, Verdict: c.Verdict(), Totals: c.Result.Totals, Found: []foundFields{}, Exit: exitOf(c.Exit),
 	}
 	for b := range c.Short(view.Options{}) {

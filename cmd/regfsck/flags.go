@@ -125,7 +125,7 @@ type policy struct {
 
 // looked returns the policy as reports show it.
 func (p policy) looked() report.Looked {
-	return report.Looked{Verify: p.verify, Thorough: p.thorough, Untagged: p.Untagged, Grace: p.grace}
+	return report.Looked{Verify: p.verify.String(), Thorough: p.thorough, Untagged: p.Untagged, GraceSeconds: int64(p.grace / time.Second)}
 }
 
 func policyOf(c *cli.Context) (p policy, err error) {
