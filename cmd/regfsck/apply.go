@@ -237,18 +237,24 @@ func diskSince(before *disk.Space, s *session, t location.Location, purge int64)
 	return d
 }
 
+// store returns the words that name the store and its runs: STORE, and the flags to find the
+// state directory and to open the store.
+func (j *job) store(more ...string) []string {
+	words := []string{j.target.Source()}
+	if j.consent.state != "" {
+		words = append(words, "--state", j.state)
+	}
+	return slices.Concat(words, more, j.reach)
+}
+
 // doneOf returns the report of a run.
 func (j *job) doneOf(out *apply.Outcome) *report.Run {
-	store := []string{j.target.Source()}
-	if j.consent.state != "" {
-		store = append(store, "--state", j.state)
-	}
+	var more []string
 	if j.consent.limits.RunningOK {
-		store = append(store, "--registry-running-ok")
+		more = []string{"--registry-running-ok"}
 	}
-	store = append(store, j.reach...)
 	return &report.Run{
-		Version: version, Command: j.command, Target: j.target.String(), Store: store, Outcome: out,
+		Version: version, Command: j.command, Target: j.target.String(), Store: j.store(more...), Outcome: out,
 		State: j.state, Configured: j.target.Config != "", Redis: j.target.Redis,
 		Requests: j.target.Traits().RequestsCost, KeptAs: j.target.Traits().KeptAs,
 	}

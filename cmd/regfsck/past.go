@@ -280,11 +280,7 @@ func showRun(s *session, c *cli.Context) error {
 		d.Ended = run.End.Time
 	}
 	if c.NArg() == 2 {
-		d.Store, d.KeptAs = []string{p.target.Source()}, p.target.Traits().KeptAs
-		if p.consent.state != "" {
-			d.Store = append(d.Store, "--state", p.state)
-		}
-		d.Store = append(d.Store, p.reach...)
+		d.Store, d.KeptAs = p.store(), p.target.Traits().KeptAs
 		kept, err := p.kept(c.Context, id)
 		if c.Context.Err() != nil {
 			return c.Context.Err()

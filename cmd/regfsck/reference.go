@@ -101,9 +101,7 @@ func runHelp(s *session, c *cli.Context) error {
 	if !ok {
 		return failure.Misuse("regfsck help lists commands and topics.", "there is no command and no topic %q%s", asked, spelling.DidYouMean(asked, slices.Concat(s.commands.Names(), help.TopicNames(), findingNames()), ""))
 	}
-	title := view.View(func(yield func(view.Block) bool) {
-		yield(view.Block{Kind: view.ProseBlock, Text: help.Strong(strings.TrimSpace("regfsck "+p.Name)) + ": " + p.Brief})
-	})
+	title := view.Of(o, func(to *view.Printer) { to.Prose(0, help.Strong(strings.TrimSpace("regfsck "+p.Name))+": "+p.Brief) })
 	return pages(s, asked != "" && !c.Bool("short") && !c.Bool("no-pager"), func(w io.Writer) error {
 		return cmp.Or(title.WriteText(w, o), p.View(o).WriteText(w, o))
 	})

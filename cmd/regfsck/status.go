@@ -35,12 +35,8 @@ func runStatus(s *session, c *cli.Context) error {
 	defer p.out.discard()
 	d := &report.Status{
 		Version: version, Target: p.target.String(), State: p.state, Now: s.now(), Record: filepath.Join(p.state, recordName(p.target)),
-		Store: []string{p.target.Source()}, Checks: append([]string{p.target.Source()}, p.reach...),
+		Store: p.store(), Checks: append([]string{p.target.Source()}, p.reach...),
 	}
-	if p.consent.state != "" {
-		d.Store = append(d.Store, "--state", p.state)
-	}
-	d.Store = append(d.Store, p.reach...)
 	if _, err := os.Lstat(p.state); p.consent.state != "" || err != nil {
 		d.Checks = append(d.Checks, "--state", p.state)
 	}

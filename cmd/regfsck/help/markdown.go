@@ -3,6 +3,7 @@ package help
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -117,7 +118,7 @@ func (r *reader) inline(n ast.Node) string {
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
 		switch c := c.(type) {
 		case *ast.Text:
-			b.Write(unescaped(c.Segment.Value(r.source)))
+			b.Write(escapedSign.ReplaceAll(c.Segment.Value(r.source), []byte("$1")))
 			if c.SoftLineBreak() || c.HardLineBreak() {
 				b.WriteByte(' ')
 			}
@@ -151,17 +152,8 @@ func (r *reader) code(n *ast.CodeSpan) string {
 	return b.String()
 }
 
-// unescaped removes the backslashes that escape Markdown characters.
-func unescaped(s []byte) []byte {
-	var out []byte
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) && strings.IndexByte("\\`*_{}[]()#+-.!|<>", s[i+1]) >= 0 {
-			i++
-		}
-		out = append(out, s[i])
-	}
-	return out
-}
+// escapedSign matches a Markdown character with the backslash that escapes it.
+var escapedSign = regexp.MustCompile("\\\\([\\\\`*_{}\\[\\]()#+\\-.!|<>])")
 
 func (r *reader) fail(n ast.Node) {
 	if r.err == nil {

@@ -9,26 +9,21 @@ import (
 
 // View returns the page for a terminal. All but code is wrapped to the width of the options.
 func (p Page) View(o view.Options) view.View {
-	return func(yield func(view.Block) bool) {
-		w := writer{yield: yield, width: view.TextWidth(o)}
+	return view.Of(o, func(to *view.Printer) {
+		w := writer{to, view.TextWidth(o)}
 		for i := range p.Blocks {
 			w.block(p.Blocks, i)
 		}
-	}
+	})
 }
 
-// writer collects the lines of a page.
+// writer makes the lines of a page.
 type writer struct {
-	yield func(view.Block) bool
+	to    *view.Printer
 	width int
-	ended bool
 }
 
-func (w *writer) put(b view.Block) { w.ended = w.ended || !w.yield(b) }
-
-func (w *writer) line(indent int, text string) {
-	w.put(view.Block{Kind: view.LineBlock, Text: strings.Repeat(" ", indent) + text})
-}
+func (w *writer) line(indent int, text string) { w.to.Line(0, strings.Repeat(" ", indent), text) }
 
 // block writes the block at i, with an empty line before it if it starts something new.
 func (w *writer) block(all []Block, i int) {

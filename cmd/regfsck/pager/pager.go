@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 )
 
@@ -73,7 +74,7 @@ func Start(command string, out *os.File, environ []string) (*Pager, error) {
 	cmd.Env = environ
 	for _, entry := range usually {
 		name, _, _ := strings.Cut(entry, "=")
-		if !hasVariable(environ, name) {
+		if !slices.ContainsFunc(environ, func(set string) bool { return strings.HasPrefix(set, name+"=") }) {
 			cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], entry)
 		}
 	}
@@ -89,15 +90,6 @@ func Start(command string, out *os.File, environ []string) (*Pager, error) {
 		return nil, err
 	}
 	return &Pager{out: out, cmd: cmd, in: in, whole: true, done: func() { signal.Stop(interrupts) }}, nil
-}
-
-func hasVariable(environ []string, name string) bool {
-	for _, entry := range environ {
-		if strings.HasPrefix(entry, name+"=") {
-			return true
-		}
-	}
-	return false
 }
 
 // Write implements io.Writer. The error is out's if the pager can't be run.

@@ -359,25 +359,15 @@ func (r *parser) mapping(m *yaml.Node, under string) error {
 	return nil
 }
 
-// mentions reports whether a text contains the flag as a whole word.
-func mentions(text, flag string) bool {
-	for {
-		_, rest, found := strings.Cut(text, flag)
-		if !found {
-			return false
-		}
-		if next := strings.IndexFunc(rest, func(r rune) bool { return r != '-' && (r < 'a' || r > 'z') }); next == 0 || rest == "" {
-			return true
-		}
-		text = rest
-	}
-}
+// flagIn matches a flag in the text of an error.
+var flagIn = regexp.MustCompile(`--[a-z-]+`)
 
 // Origins returns a line for each flag in the text of an error that was not set on the
 // command line. where returns a flag's origin.
 func Origins(complaint string, commands catalog.Commands, where func(flag string) (Origin, bool)) (lines string) {
+	mentioned := flagIn.FindAllString(complaint, -1)
 	for _, flag := range Settable(commands) {
-		if set, ok := where(flag); ok && mentions(complaint, "--"+flag) {
+		if set, ok := where(flag); ok && slices.Contains(mentioned, "--"+flag) {
 			lines += "--" + flag + " is set by " + set.Where + ".\n"
 		}
 	}

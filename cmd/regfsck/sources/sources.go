@@ -147,6 +147,9 @@ func (o Opener) OpenSaved(ctx context.Context, names []string, renamed map[strin
 	return all
 }
 
+// archives are the endings of archives' names.
+var archives = []string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip"}
+
 // open opens one source.
 func (o Opener) open(ctx context.Context, name string, renamed map[string][]string) (from Source, err error) {
 	if name == "" {
@@ -171,7 +174,7 @@ func (o Opener) open(ctx context.Context, name string, renamed map[string][]stri
 	switch {
 	case strings.Contains(name, "://") || statErr != nil:
 		return from, err
-	case !info.IsDir() && archived(name):
+	case !info.IsDir() && slices.ContainsFunc(archives, func(end string) bool { return strings.HasSuffix(name, end) }):
 		return from, errors.New(name + " is an archive: unpack it, and name the directory")
 	case !info.IsDir():
 		return from, err
@@ -252,14 +255,4 @@ func OwnPast(target location.Location, state string, access backend.Access) (pas
 		}
 		return all, err
 	}), unseen
-}
-
-// archived reports whether a file name is an archive's.
-func archived(name string) bool {
-	for _, end := range []string{".tar", ".tgz", ".tar.gz", ".tar.zst", ".zip"} {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return false
 }
