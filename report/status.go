@@ -173,7 +173,7 @@ func (s *Status) check(t *text) {
 	l := &s.Last.fields
 	t.BareTable(1, view.Column{Width: 12}, view.Column{})
 	took := duration(l.Seconds)
-	t.Row(t.Paint(view.Dim, "when"), document.Time(s.Last.Finished())+", "+ago(s.Now.Sub(s.Last.Finished()))+", took "+words.Span(took))
+	t.Row(t.Paint(view.Dim, "when"), document.Time(s.Last.Finished())+", "+words.Ago(s.Now.Sub(s.Last.Finished()), time.Hour, "in the future of this machine's clock")+", took "+words.Span(took))
 	looked := "verify " + own(l.Looked.Verify) + ", grace " + words.Span(time.Duration(l.Looked.GraceSeconds)*time.Second)
 	if l.Looked.Thorough {
 		looked += ", thorough"
@@ -294,21 +294,6 @@ func (s *Status) Short(o view.Options) view.View {
 		kept, bytes := s.kept()
 		p.Line(0, words.Plural(len(kept), "run keeps", "runs keep")+" "+words.Size(bytes))
 	})
-}
-
-// ago describes how long ago something was.
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "in the future of this machine's clock"
-	case d < time.Minute:
-		return "less than a minute ago"
-	case d < time.Hour:
-		return words.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
-	case d < 48*time.Hour:
-		return words.Plural(int(d.Hours()), "hour", "hours") + " ago"
-	}
-	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
 // statusFields is the document of Status.

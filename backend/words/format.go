@@ -40,6 +40,22 @@ func Size(n int64) string {
 	return fmt.Sprintf("%.1f %s", value, units[u])
 }
 
+// Ago writes how long ago something was: "less than a minute ago", "5 minutes ago". It counts
+// minutes below hours, hours below two days, and then days. A negative duration is future.
+func Ago(d, hours time.Duration, future string) string {
+	switch {
+	case d < 0:
+		return future
+	case d < time.Minute:
+		return "less than a minute ago"
+	case d < hours:
+		return Plural(int(d.Minutes()), "minute", "minutes") + " ago"
+	case d < 48*time.Hour:
+		return Plural(int(d.Hours()), "hour", "hours") + " ago"
+	}
+	return Plural(int(d.Hours()/24), "day", "days") + " ago"
+}
+
 // Span writes a duration as a person would: "30 ms", "2.1 s", "3 min 12 s",
 // "2 h 05 min".
 func Span(d time.Duration) string {

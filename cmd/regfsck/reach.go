@@ -73,23 +73,8 @@ func listedBy(ctx context.Context, files []string, t location.Location, store ba
 		made = "whose file was written "
 	}
 	made += table.Made.UTC().Format("2006-01-02 15:04 UTC")
-	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: what was pushed or removed since is unknown. It is not used to plan removals: fix lists the store itself.", made, ago(o.Now.Sub(table.Made)))}
+	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: what was pushed or removed since is unknown. It is not used to plan removals: fix lists the store itself.", made, words.Ago(o.Now.Sub(table.Made), 2*time.Hour, "which is in the future"))}
 	return inventory.Over(store, table, o.Workers), notes, nil
-}
-
-// ago describes how long ago something was.
-func ago(d time.Duration) string {
-	switch {
-	case d < 0:
-		return "which is in the future"
-	case d < time.Minute:
-		return "less than a minute ago"
-	case d < 2*time.Hour:
-		return words.Plural(int(d.Minutes()), "minute", "minutes") + " ago"
-	case d < 48*time.Hour:
-		return words.Plural(int(d.Hours()), "hour", "hours") + " ago"
-	}
-	return words.Plural(int(d.Hours()/24), "day", "days") + " ago"
 }
 
 // reachFlags are all flags that say how to open and read a store.
