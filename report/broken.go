@@ -216,27 +216,23 @@ func sentenceOf(broken int, p *check.Prospect, sourced bool) string {
 	if rest == 0 {
 		return line + "."
 	}
-	lacks := [3]string{"1 needs a push or a copy (--from)", " need a push or a copy (--from)", "they need a push or a copy (--from)"}
+	lost := [2]string{"a push or a copy (--from)", "a push or a copy (--from)"}
 	if sourced {
-		lacks = [3]string{"1 needs a blob that is in no source", " need blobs that are in no source", "they need blobs that are in no source"}
+		lost = [2]string{"a blob that is in no source", "blobs that are in no source"}
 	}
 	var needs []string
 	for _, need := range []struct {
-		count           int
-		one, many, they string
+		count int
+		what  [2]string // of one tag, and of several
 	}{
-		{p.Push, "1 needs a push", " need a push", "they need a push"},
-		{p.Decide, "1 needs your decision", " need your decision", "they need your decision"},
-		{p.Lost, lacks[0], lacks[1], lacks[2]},
-		{p.Unasked, "1 needs a blob that could not be asked about", " need blobs that could not be asked about", "they need blobs that could not be asked about"},
+		{p.Push, [2]string{"a push", "a push"}}, {p.Decide, [2]string{"your decision", "your decision"}}, {p.Lost, lost},
+		{p.Unasked, [2]string{"a blob that could not be asked about", "blobs that could not be asked about"}},
 	} {
 		switch {
 		case need.count == rest && rest > 1:
-			needs = append(needs, need.they)
-		case need.count == 1:
-			needs = append(needs, need.one)
-		case need.count > 1:
-			needs = append(needs, words.Number(need.count)+need.many)
+			needs = append(needs, "they need "+need.what[1])
+		case need.count > 0:
+			needs = append(needs, words.Plural(need.count, "needs "+need.what[0], "need "+need.what[1]))
 		}
 	}
 	return line + "; " + words.Number(rest) + " can't: " + strings.Join(needs, ", ") + "."

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"regfsck/backend/words"
@@ -185,7 +186,7 @@ func (t *planText) lost() {
 		return
 	}
 	t.Prose(1, what+". These can't be restored:")
-	gone := changes.LostForGood(t.Result)
+	gone := slices.Collect(changes.Uncured(t.Result, finding.ManifestLost))
 	for _, f := range gone[:t.First(len(gone))] {
 		t.Line(2, words.Clean(strings.TrimPrefix(f.Repository+"@", "@")+f.Digest))
 		t.Prose(3, words.Clean(f.Detail))
@@ -195,10 +196,7 @@ func (t *planText) lost() {
 
 // notCopied lists the requested tags of sources that can't be copied.
 func (t *planText) notCopied() {
-	var all []finding.Finding
-	for f := range changes.NotReturning(t.Result) {
-		all = append(all, f)
-	}
+	all := slices.Collect(changes.Uncured(t.Result, finding.TagFromSource))
 	if len(all) == 0 {
 		return
 	}

@@ -88,15 +88,16 @@ func (t *text) findings() {
 	end()
 }
 
-var severityTitles = [...]struct {
-	title string
-	style view.Style
+var severities = [...]struct {
+	title   string
+	style   view.Style
+	meaning string // a clause
 }{
-	finding.Fatal:   {"NOT READABLE", view.Red},
-	finding.Error:   {"ERRORS", view.Red},
-	finding.Warning: {"WARNINGS", view.Yellow},
-	finding.Garbage: {"GARBAGE", view.Cyan},
-	finding.Asked:   {"ASKED FOR", view.Cyan},
+	finding.Fatal:   {"NOT READABLE", view.Red, "something is unknown, so nothing is removed"},
+	finding.Error:   {"ERRORS", view.Red, "an image can't be pulled, or soon can't be"},
+	finding.Warning: {"WARNINGS", view.Yellow, "unusual but legal, or changing: look at it"},
+	finding.Garbage: {"GARBAGE", view.Cyan, "unused, safe to remove; not damage"},
+	finding.Asked:   {"ASKED FOR", view.Cyan, "removed because you asked for it; no check reports it"},
 }
 
 // group begins the findings of one kind, of which f is the first, and returns its cure, the
@@ -104,9 +105,9 @@ var severityTitles = [...]struct {
 func (t *text) group(before finding.Kind, f finding.Finding) (cure string) {
 	s := f.Kind.Severity()
 	if before == finding.None || before.Severity() != s {
-		t.Heading(severityTitles[s].style, severityTitles[s].title)
+		t.Heading(severities[s].style, severities[s].title)
 	}
-	t.Lead(1, t.Paint(severityTitles[s].style, f.Kind.String()), "  ", words.Number(t.Left(f.Kind).Count),
+	t.Lead(1, t.Paint(severities[s].style, f.Kind.String()), "  ", words.Number(t.Left(f.Kind).Count),
 		"  ", f.Kind.Explanation().Brief)
 	if cure = t.curing(&f); cure != "" {
 		t.Prose(2, cure)
@@ -396,7 +397,7 @@ func add(a, b finding.Count) finding.Count {
 func Explanation(id finding.Kind) view.View {
 	e := id.Explanation()
 	return view.Of(view.Options{}, func(p *view.Printer) {
-		p.Title(p.Paint(severityTitles[id.Severity()].style, id.String()), "  ", id.Severity().String())
+		p.Title(p.Paint(severities[id.Severity()].style, id.String()), "  ", id.Severity().String())
 		p.Line(0, e.Brief)
 		for _, part := range [...]struct{ title, body string }{
 			{"What it means", e.Means}, {"How it happens", e.Cause}, {"What to do", e.Advice},
@@ -418,7 +419,7 @@ func Explanations() view.View {
 				if id != finding.None+1 {
 					p.Gap()
 				}
-				p.Line(0, p.Paint(severityTitles[s].style, s.String()), "  ", severityMeanings[s])
+				p.Line(0, p.Paint(severities[s].style, s.String()), "  ", severities[s].meaning)
 				p.BareTable(1, view.Column{Name: "finding", Width: 25}, view.Column{Name: "what"})
 				before = s
 			}
@@ -429,12 +430,4 @@ func Explanations() view.View {
 }
 
 // SeverityMeaning describes a severity, in a clause.
-func SeverityMeaning(s finding.Severity) string { return severityMeanings[s] }
-
-var severityMeanings = [...]string{
-	finding.Fatal:   "something is unknown, so nothing is removed",
-	finding.Error:   "an image can't be pulled, or soon can't be",
-	finding.Warning: "unusual but legal, or changing: look at it",
-	finding.Garbage: "unused, safe to remove; not damage",
-	finding.Asked:   "removed because you asked for it; no check reports it",
-}
+func SeverityMeaning(s finding.Severity) string { return severities[s].meaning }

@@ -285,21 +285,11 @@ func (t *planText) hidden() {
 	}
 	if v.Uploads > 0 {
 		t.Row("unfinished uploads", words.Number(v.Uploads), words.Size(v.UploadBytes))
-		t.Prose(3, "multipart uploads: this plan aborts "+words.Number(t.aborts())+"; fix aborts those older than --uploads-older-than")
+		t.Prose(3, "multipart uploads: this plan aborts "+words.Number(t.p.Plan.Totals().Aborts)+"; fix aborts those older than --uploads-older-than")
 	}
 	for _, n := range v.Notes {
 		t.Prose(1, words.Clean("Unknown: "+n))
 	}
-}
-
-// aborts returns how many multipart uploads the plan aborts.
-func (t *planText) aborts() (n int) {
-	for i := range t.p.Plan.Steps {
-		if t.p.Plan.Steps[i].Op == plan.Abort {
-			n++
-		}
-	}
-	return n
 }
 
 // describedFields are the facts of a store with versions.
@@ -370,7 +360,9 @@ func (p *Plan) Fields() any {
 	}
 	d.Again.Apply = p.Apply
 	if p.Policy.Cures(finding.TagFromSource) {
-		d.Away = document.Map(changes.NotReturning(p.Result), awayOf)
+		d.Away = document.Map(changes.Uncured(p.Result, finding.TagFromSource), func(f finding.Finding) awayFields {
+			return awayFields{f.Repository, f.Tag, f.Digest, f.Detail}
+		})
 	}
 	if p.Retention != nil {
 		d.Tags = document.Each(p.Retention, retainedOf)
@@ -469,13 +461,9 @@ type awayFields struct {
 	Reason     string `json:"reason"`
 }
 
-func awayOf(f finding.Finding) awayFields {
-	return awayFields{f.Repository, f.Tag, f.Digest, f.Detail}
-}
-
 func lostOf(r *check.Result) lostFields {
 	lost := lostFields{Count: r.Totals.LostImages, AtLeast: r.Totals.MoreLost, Left: []leftLostFields{}}
-	for _, f := range changes.LostForGood(r) {
+	for f := range changes.Uncured(r, finding.ManifestLost) {
 		lost.Left = append(lost.Left, leftLostFields{f.Digest, f.Repository, f.Detail})
 	}
 	return lost

@@ -370,7 +370,7 @@ func (d *planFields) saved() (Document, error) {
 		subject, _ := layout.ParseDigest(b.Subject)
 		r.OrphanedReferrers = append(r.OrphanedReferrers, check.OrphanedReferrer{Repository: b.Repository, Tag: b.Tag, Subject: subject})
 	}
-	p.Retention = retainedSeq(d.Tags).retained()
+	p.Retention = retainedIn(d.Tags)
 	if d.Described != nil {
 		for _, v := range d.Described {
 			is := v.Description
@@ -410,10 +410,8 @@ func stepsOf(all iter.Seq[*plan.Step], id string) ([]plan.Step, error) {
 	return p.Steps, nil
 }
 
-// retainedSeq is the decisions of a retention policy.
-type retainedSeq iter.Seq[retainedFields]
-
-func (all retainedSeq) retained() (kept []Retained) {
+// retainedIn returns the decisions of a retention policy in a document; nil for none.
+func retainedIn(all iter.Seq[retainedFields]) (kept []Retained) {
 	if all == nil {
 		return nil
 	}
@@ -464,7 +462,7 @@ func (d *runFields) saved() (Document, error) {
 		}
 		r.Plan = &plan.Plan{Steps: steps}
 	}
-	r.Retention = retainedSeq(d.Tags).retained()
+	r.Retention = retainedIn(d.Tags)
 	return r, nil
 }
 

@@ -202,24 +202,14 @@ func Sums(all []Change) iter.Seq[Sum] {
 	}
 }
 
-// NotReturning yields the requested tags and untagged manifests of sources that can't be
-// copied.
-func NotReturning(r *check.Result) iter.Seq[finding.Finding] {
+// Uncured yields the findings of a kind that nothing cures: of TagFromSource the tags and
+// untagged manifests that can't be copied, of ManifestLost the images that can't be restored.
+func Uncured(r *check.Result, kind finding.Kind) iter.Seq[finding.Finding] {
 	return func(yield func(finding.Finding) bool) {
 		for f := range r.Findings {
-			if f.Kind == finding.TagFromSource && f.Cure == finding.CureNone && !yield(f) {
+			if f.Kind == kind && f.Cure == finding.CureNone && !yield(f) {
 				return
 			}
 		}
 	}
-}
-
-// LostForGood returns the lost images that were to be restored and can't be.
-func LostForGood(r *check.Result) (all []finding.Finding) {
-	for f := range r.Findings {
-		if f.Kind == finding.ManifestLost && f.Cure == finding.CureNone {
-			all = append(all, f)
-		}
-	}
-	return all
 }

@@ -358,8 +358,11 @@ func (p *Of) Removals() []Named {
 	var others []string
 	for k := range finding.All {
 		if n := h.others[k]; n > 0 {
-			one, many := partNames(k)
-			others = append(others, words.Plural(n, one, many))
+			name, ok := partNames[k]
+			if !ok {
+				name = [2]string{k.String(), k.String()}
+			}
+			others = append(others, words.Plural(n, name[0], name[1]))
 		}
 	}
 	if len(others) > 0 {
@@ -368,27 +371,16 @@ func (p *Of) Removals() []Named {
 	return all
 }
 
-// partNames names the files that are removed for a kind of finding.
-func partNames(k finding.Kind) (one, many string) {
-	switch k {
-	case finding.LayerLinkUnreferenced:
-		return "unused layer link", "unused layer links"
-	case finding.LayerLinkDangling:
-		return "layer link to a missing blob", "layer links to missing blobs"
-	case finding.TagHistoryStale:
-		return "stale entry of a tag's history", "stale entries of tags' histories"
-	case finding.TmpStale:
-		return "temporary file", "temporary files"
-	case finding.DirectoryEmpty:
-		return "empty directory", "empty directories"
-	case finding.SignatureLegacy:
-		return "schema 1 signature", "schema 1 signatures"
-	case finding.MultipartStale:
-		return "unfinished multipart upload", "unfinished multipart uploads"
-	case finding.CatalogMarker:
-		return "directory marker", "directory markers"
-	}
-	return k.String(), k.String()
+// partNames name a file that is removed for a kind of finding, and several.
+var partNames = map[finding.Kind][2]string{
+	finding.LayerLinkUnreferenced: {"unused layer link", "unused layer links"},
+	finding.LayerLinkDangling:     {"layer link to a missing blob", "layer links to missing blobs"},
+	finding.TagHistoryStale:       {"stale entry of a tag's history", "stale entries of tags' histories"},
+	finding.TmpStale:              {"temporary file", "temporary files"},
+	finding.DirectoryEmpty:        {"empty directory", "empty directories"},
+	finding.SignatureLegacy:       {"schema 1 signature", "schema 1 signatures"},
+	finding.MultipartStale:        {"unfinished multipart upload", "unfinished multipart uploads"},
+	finding.CatalogMarker:         {"directory marker", "directory markers"},
 }
 
 // Repairs returns the tags that the plan repairs, each with what is written, and then other

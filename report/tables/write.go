@@ -215,7 +215,7 @@ func (w *writer) writeLinks(r *graph.Repository) {
 	}
 }
 
-// forms are the names of manifests' forms.
+// forms are the names of the forms of manifests that were parsed.
 var forms = map[manifest.Kind]string{manifest.Image: "image", manifest.Index: "index", manifest.Schema1: "schema1", manifest.Artifact: "artifact"}
 
 // writeManifests writes the manifests of the repository, and the blobs that it keeps.
@@ -239,7 +239,11 @@ func (w *writer) writeManifests(r *graph.Repository) {
 	slices.Sort(manifests)
 	manifests = slices.Compact(manifests)
 	for _, id := range manifests {
-		w.manifests.add(held{r.Name, m.NameOf(id), w.form(id), m.StateAt(id).String(), r.HasRevision(id)})
+		form := ""
+		if n := m.NodeAt(id); n != nil {
+			form = forms[n.Kind]
+		}
+		w.manifests.add(held{r.Name, m.NameOf(id), form, m.StateAt(id).String(), r.HasRevision(id)})
 		may = append(may, id)
 		for e, needed := range m.In(r, id).Needs {
 			may = append(may, e.ID(), needed)
@@ -252,13 +256,4 @@ func (w *writer) writeManifests(r *graph.Repository) {
 			w.uses.add(use{r.Name, m.NameOf(id)})
 		}
 	}
-}
-
-// form returns the form of a manifest, "" if it wasn't parsed.
-func (w *writer) form(id uint32) string {
-	n := w.marks.NodeAt(id)
-	if n == nil {
-		return ""
-	}
-	return forms[n.Kind]
 }
