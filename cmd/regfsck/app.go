@@ -70,13 +70,16 @@ func commands(s *session) []*cli.Command {
 	}
 	type flags = []cli.Flag
 	read := func() []cli.Flag {
-		return slices.Concat(usageFlags(), s.driverFlags(), flags{s.noCacheFlag(), listingFlag()})
+		return slices.Concat(flags{graceFlag(), untaggedFlag(), followFlag()}, s.driverFlags(), flags{s.noCacheFlag(), listingFlag()})
 	}
 	plan := func() []cli.Flag {
 		return slices.Concat(policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), flags{s.noCacheFlag()})
 	}
 	return []*cli.Command{
-		command("check", "[flags] [STORE]", runCheck, outputFlags(), policyFlags(), judgeFlags(), ledgerFlags(), fromFlags(), s.driverFlags(),
+		command("check", "[flags] [STORE]", runCheck, outputFlags(), policyFlags(), flags{
+			valueFlag("verify", "manifests", "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"),
+			valueFlag("fail-on", "error", "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"),
+		}, ledgerFlags(), fromFlags(), s.driverFlags(),
 			flags{
 				s.noCacheFlag(), listingFlag(),
 				textFlag(sinceName, "show what is new, gone and unchanged since the JSON report `FILE` of an earlier check"),

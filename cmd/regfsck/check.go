@@ -188,15 +188,9 @@ type afterCheck func(ctx context.Context, found *check.Result) error
 
 // examine checks the store, fills in r, and calls then if it isn't nil.
 func (s *session) examine(ctx context.Context, r *report.Check, t location.Location, follow []string, o check.Options, out *output, then afterCheck) error {
-	if err := t.CheckFollowed(follow); err != nil {
-		return err
-	}
-	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	store, err := openToRead(ctx, t, follow, out)
 	if err != nil {
-		return notOpen(err)
+		return err
 	}
 	defer store.Close()
 	phases := []string{"blobs", "links", "manifests", "verify", "judge"}
@@ -215,19 +209,14 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
-	var known *failure.Error
 	switch {
 	case err == nil && r.Result.Interrupted:
 	case ctx.Err() != nil && o.Partial:
 		return failure.New(exitcode.Cancelled, errors.New("cancelled"+soFar(r.Phases)+"; nothing was changed"), "")
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &known):
-		return err
-	case errors.Is(err, fs.ErrNotExist):
-		return failure.Misuse("", "%s: %w", t, err)
-	case err != nil:
-		return failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
+	default:
+		if err := notRead(ctx, t, err); err != nil {
+			return err
+		}
 	}
 	r.Result.Notes = append(notes, r.Result.Notes...)
 	r.Finished = s.now()
@@ -241,6 +230,35 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 		r.Result.Notes = append([]string{"The check was interrupted while it hashed blobs: " + words.Plural(left.Blobs, "blob was", "blobs were") + " not hashed (" + words.Size(left.Bytes) + "). This is what was found until then."}, r.Result.Notes...)
 	}
 	return nil
+}
+
+// openToRead opens a store to read it.
+func openToRead(ctx context.Context, t location.Location, follow []string, out *output) (backend.OpenedReader, error) {
+	if err := t.CheckFollowed(follow); err != nil {
+		return nil, err
+	}
+	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: follow, Say: out.say})
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, notOpen(err)
+	}
+	return store, nil
+}
+
+// notRead returns the failure of reading a store, which returned err; nil if it succeeded.
+func notRead(ctx context.Context, t location.Location, err error) error {
+	var known *failure.Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return failure.Misuse("", "%s: %w", t, err)
+	}
+	return failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
 }
 
 // soFar describes what a cancelled check had read, "" for nothing.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -152,15 +151,9 @@ func listBlobs(e *report.Export, store location.Location, g *graph.Graph, list *
 
 // blobsOnly opens a store, calls do in the given phases, and returns the cost.
 func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, out *output, phases []string, do func(backend.OpenedReader, check.Options) error) (backend.Cost, error) {
-	if err := t.CheckFollowed(p.follow); err != nil {
-		return backend.Cost{}, err
-	}
-	store, err := t.Open(ctx, backend.Access{Workers: out.workers, Follow: p.follow, Say: out.say})
-	if ctx.Err() != nil {
-		return backend.Cost{}, ctx.Err()
-	}
+	store, err := openToRead(ctx, t, p.follow, out)
 	if err != nil {
-		return backend.Cost{}, notOpen(err)
+		return backend.Cost{}, err
 	}
 	defer store.Close()
 	bar := s.progress(out, phases...)
@@ -168,17 +161,7 @@ func blobsOnly(s *session, ctx context.Context, t location.Location, p policy, o
 	err = do(store, check.Options{Options: graph.Options{
 		Workers: cmp.Or(out.workers, t.Traits().Parallel), Now: s.now(), Progress: bar,
 	}})
-	var known *failure.Error
-	switch {
-	case ctx.Err() != nil:
-		err = ctx.Err()
-	case errors.As(err, &known):
-	case errors.Is(err, fs.ErrNotExist):
-		err = failure.Misuse("", "%s: %w", t, err)
-	case err != nil:
-		err = failure.New(exitcode.Incomplete, err, "The state of this store is unknown. Nothing was changed.")
-	}
-	return store.Cost(), err
+	return store.Cost(), notRead(ctx, t, err)
 }
 
 // tablesIn creates the directory of an export. It refuses one that is inside the store or not

@@ -96,14 +96,6 @@ func followFlag() cli.Flag {
 	return listFlag("follow", "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)")
 }
 
-// judgeFlags are flags of check alone.
-func judgeFlags() []cli.Flag {
-	return []cli.Flag{
-		valueFlag("verify", "manifests", "hash `WHAT`: manifests only, N% of the blobs, a part like 3/30, a size like 200GiB, what is missing, or all"),
-		valueFlag("fail-on", "error", "let exit bit 4 begin at `SEVERITY`: error, warning, garbage, or never"),
-	}
-}
-
 // applyFlags choose between a dry run and a change.
 func applyFlags() []cli.Flag {
 	return []cli.Flag{

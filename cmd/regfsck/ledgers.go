@@ -105,14 +105,14 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 	bar := s.progress(out)
 	defer bar.Close()
 	for _, path := range paths {
-		if isReport(path) {
+		if strings.Contains(path, "://") || strings.HasSuffix(path, ".json") {
 			bar.Phase("report")
 			bar.Total(-1, "rows")
 			err = readReport(s, c, t, path, l.Ledger, out, bar)
 		} else {
 			bar.Phase("ledger")
 			if err = l.Read(path, t.Identity()); err != nil {
-				err = notRead(path, err)
+				err = badLedger(path, err)
 			}
 		}
 		if c.Context.Err() != nil {
@@ -129,7 +129,7 @@ func ledgersOf(s *session, c *cli.Context, t location.Location, p policy, out *o
 		return l, failure.Misuse("", "--ledger %w", err)
 	}
 	if err := l.Open(l.path, t.Identity()); err != nil {
-		return l, failure.Misuse("", "--ledger %w", notRead(l.path, err))
+		return l, failure.Misuse("", "--ledger %w", badLedger(l.path, err))
 	}
 	return l, nil
 }
@@ -152,11 +152,6 @@ func matching(patterns []string) (paths []string, err error) {
 		paths = append(paths, found...)
 	}
 	return paths, nil
-}
-
-// isReport reports whether a name of --verified is the report of a batch job.
-func isReport(name string) bool {
-	return strings.Contains(name, "://") || strings.HasSuffix(name, ".json")
 }
 
 // readReport adds to l the blobs that the report of a batch job verifies. Notes say what of
@@ -218,8 +213,8 @@ func readReport(s *session, c *cli.Context, t location.Location, name string, l 
 	return nil
 }
 
-// notRead returns the failure of reading a ledger.
-func notRead(path string, err error) error {
+// badLedger returns the failure of reading a ledger.
+func badLedger(path string, err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrStore):
 		return fmt.Errorf("%s %w: name a file of its own for each store", path, err)

@@ -104,10 +104,7 @@ func listOf(s *session, c *cli.Context) (*listing, error) {
 	return l, err
 }
 
-// usageFlags define what counts as used.
-func usageFlags() []cli.Flag { return []cli.Flag{graceFlag(), untaggedFlag(), followFlag()} }
-
-// usagePolicy reads usageFlags.
+// usagePolicy reads the flags that define what counts as used.
 func usagePolicy(c *cli.Context) (p policy, err error) {
 	p = policy{Policy: gc.Policy{Untagged: c.Bool("untagged"), Usage: true, UsedOnly: true}, follow: c.StringSlice("follow")}
 	if p.grace, err = value.Duration(c.String("grace")); err != nil {

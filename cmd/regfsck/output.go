@@ -243,30 +243,23 @@ type reportFile struct {
 // answerOf returns an empty answer of the type that a command gives.
 func answerOf(c *cli.Context) report.Document {
 	switch name := c.Command.Name; {
-	case name == "ls":
-		return &report.TagList{}
-	case name == "why":
-		return &report.Why{}
-	case name == "status":
-		return &report.Status{}
-	case name == "show": // runShow calls outputFor when the file is read
-		return &report.PastRun{}
-	case name == "diff":
-		return &report.Comparison{}
-	case name == "export":
-		return &report.Export{}
 	case name == "check" && c.IsSet("shard"):
 		return &report.Shard{}
-	case name == "check":
-		return &report.Check{}
-	case name == "purge":
-		return &report.Purge{}
 	case name == "undo" && c.Bool("list"):
 		return &report.Runs{}
-	case name == "undo", name == "apply", c.Bool("apply"):
+	case c.Bool("apply"):
 		return &report.Run{}
+	case answers[name] != nil:
+		return answers[name]
 	}
 	return &report.Plan{}
+}
+
+// answers are empty answers of the commands that don't plan a change.
+var answers = map[string]report.Document{
+	"check": &report.Check{}, "ls": &report.TagList{}, "why": &report.Why{}, "status": &report.Status{}, "diff": &report.Comparison{}, "export": &report.Export{},
+	"apply": &report.Run{}, "undo": &report.Run{}, "purge": &report.Purge{},
+	"show": &report.PastRun{}, // runShow calls outputFor when the file is read
 }
 
 // reportFiles returns the files of --report. It refuses paths whose extension names no format

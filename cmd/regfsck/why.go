@@ -103,7 +103,7 @@ func (q *question) answer(ctx context.Context, found *check.Result) error {
 		if err != nil {
 			return err
 		}
-		return q.digest(ctx, digest)
+		return q.digest(ctx, u, digest)
 	}
 	if err := requireListed(u, found, q.ref, q.Target); err != nil {
 		return err
@@ -112,9 +112,20 @@ func (q *question) answer(ctx context.Context, found *check.Result) error {
 	q.Pinned = u.Pinned()
 	switch {
 	case q.ref.Tag != "":
-		return q.tag(ctx)
+		tags, _ := u.Tags(q.Repository)
+		t := tags[slices.IndexFunc(tags, func(t usage.TagUsage) bool { return t.Name == q.Tag })]
+		if t.Digest == "" {
+			return failure.Misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
+		}
+		q.Own = t.Own
+		return q.digest(ctx, u, t.Digest)
 	case q.ref.Digest != "":
-		return q.manifest(ctx)
+		own, _, ok := u.Own(q.Repository, q.ref.Digest)
+		if !ok {
+			return failure.Misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
+		}
+		q.Own = own
+		return q.digest(ctx, u, q.ref.Digest)
 	}
 	q.Holder = u.Repository(q.Repository)
 	q.Own = q.Holder.Own
@@ -147,8 +158,7 @@ func (q *question) whole(u *usage.Usage) (string, error) {
 }
 
 // digest sets what keeps a digest, or the objects of one that nothing keeps.
-func (q *question) digest(ctx context.Context, digest string) (err error) {
-	u := usage.Of(q.Result.Marks, q.Result.Broken)
+func (q *question) digest(ctx context.Context, u *usage.Usage, digest string) (err error) {
 	q.Digest, q.Pinned = digest, u.Pinned()
 	q.Known, _ = u.Known(digest)
 	q.Paths = u.Paths(digest, q.Repository)
@@ -159,23 +169,4 @@ func (q *question) digest(ctx context.Context, digest string) (err error) {
 		}
 	}
 	return err
-}
-
-func (q *question) tag(ctx context.Context) error {
-	tags, _ := usage.Of(q.Result.Marks, q.Result.Broken).Tags(q.Repository)
-	t := tags[slices.IndexFunc(tags, func(t usage.TagUsage) bool { return t.Name == q.Tag })]
-	if t.Digest == "" {
-		return failure.Misuse("See regfsck check.", "the tag %s has no link that names a manifest", q.ref)
-	}
-	q.Own = t.Own
-	return q.digest(ctx, t.Digest)
-}
-
-func (q *question) manifest(ctx context.Context) (err error) {
-	own, _, ok := usage.Of(q.Result.Marks, q.Result.Broken).Own(q.Repository, q.ref.Digest)
-	if !ok {
-		return failure.Misuse("", "the repository %s has no manifest %s", q.Repository, q.ref.Digest)
-	}
-	q.Own = own
-	return q.digest(ctx, q.ref.Digest)
 }

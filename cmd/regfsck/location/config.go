@@ -17,6 +17,7 @@ import (
 
 	"regfsck/backend"
 	"regfsck/backend/words"
+	"regfsck/cmd/regfsck/yamldoc"
 )
 
 // maxConfig is the most bytes of a configuration file.
@@ -32,7 +33,7 @@ func config(path string, o Options) (Location, error) {
 	if err := yaml.Unmarshal(file, &doc); err != nil {
 		return Location{}, fmt.Errorf("%s is neither a directory nor a registry's configuration: %w", path, err)
 	}
-	top := content(&doc)
+	top := yamldoc.Content(&doc)
 	if top == nil || top.Kind != yaml.MappingNode {
 		return Location{}, fmt.Errorf("%s is neither a directory nor a registry's configuration", path)
 	}
@@ -94,7 +95,7 @@ var notDrivers = []string{"maintenance", "cache", "delete", "redirect", "tag"}
 
 // driversOf returns the drivers of a storage section, which may be nil.
 func driversOf(storage *yaml.Node) []driver {
-	storage = content(storage)
+	storage = yamldoc.Content(storage)
 	switch {
 	case storage == nil:
 		return nil
@@ -235,5 +236,5 @@ func replaced(file []byte) ([]byte, error) {
 	if err := yaml.Unmarshal(file, &version); err != nil {
 		return nil, err
 	}
-	return yaml.Marshal(struct{ Version, Storage *yaml.Node }{&version.Version, content(&section)})
+	return yaml.Marshal(struct{ Version, Storage *yaml.Node }{&version.Version, yamldoc.Content(&section)})
 }

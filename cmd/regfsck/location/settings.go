@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"regfsck/cmd/regfsck/yamldoc"
 )
 
 // settings are the parts of a configuration that are read leniently: the file and, over it,
@@ -27,7 +29,7 @@ func (s settings) at(keys ...string) (n *yaml.Node, variable string) {
 			n, variable = ofVariable(v), name
 		}
 	}
-	return content(n), variable
+	return yamldoc.Content(n), variable
 }
 
 // ofVariable parses a variable's value. A value that is no YAML is text.
@@ -36,7 +38,7 @@ func ofVariable(v string) *yaml.Node {
 	if err := yaml.Unmarshal([]byte(v), &doc); err != nil || len(doc.Content) == 0 {
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: v}
 	}
-	return content(&doc)
+	return yamldoc.Content(&doc)
 }
 
 // text returns the scalar at a path of keys; "" if there is none.
@@ -102,21 +104,6 @@ func (s settings) harbor(file string) string {
 	}
 }
 
-// content returns the node of a document or an alias.
-func content(n *yaml.Node) *yaml.Node {
-	for n != nil {
-		switch {
-		case n.Kind == yaml.DocumentNode && len(n.Content) > 0:
-			n = n.Content[0]
-		case n.Kind == yaml.AliasNode:
-			n = n.Alias
-		default:
-			return n
-		}
-	}
-	return nil
-}
-
 // maxMerges is the greatest depth of merged mappings; a file can merge a mapping into itself.
 const maxMerges = 16
 
@@ -125,7 +112,7 @@ const maxMerges = 16
 func value(n *yaml.Node, key string) *yaml.Node { return valueWithin(n, key, maxMerges) }
 
 func valueWithin(n *yaml.Node, key string, merges int) *yaml.Node {
-	n = content(n)
+	n = yamldoc.Content(n)
 	switch {
 	case n == nil || merges == 0:
 		return nil
@@ -144,7 +131,7 @@ func valueWithin(n *yaml.Node, key string, merges int) *yaml.Node {
 	}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		if n.Content[i].Tag == "!!merge" {
-			if found := merged(content(n.Content[i+1]), key, merges-1); found != nil {
+			if found := merged(yamldoc.Content(n.Content[i+1]), key, merges-1); found != nil {
 				return found
 			}
 		}
@@ -167,7 +154,7 @@ func merged(n *yaml.Node, key string, merges int) *yaml.Node {
 
 // scalar returns the text of a node; "" if it isn't a scalar or is null.
 func scalar(n *yaml.Node) string {
-	if n = content(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+	if n = yamldoc.Content(n); n == nil || n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
 		return ""
 	}
 	return n.Value

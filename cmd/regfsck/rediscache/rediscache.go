@@ -135,28 +135,19 @@ func (c *Cache) forget(ctx context.Context, keys []string) (deleted int, err err
 	return int(n), err
 }
 
+// The keys that a registry writes, by their type.
+var (
+	sets   = regexp.MustCompile(`^repository::[^:]+::blobs$`)
+	hashes = regexp.MustCompile(`^(repository::[^:]+::)?blobs::[a-z0-9]+:[0-9a-f]{32,}$`)
+)
+
 // typeOf returns the type of a key that a registry writes; "" for another key.
 func typeOf(key string) string {
-	if digest, ok := strings.CutPrefix(key, "blobs::"); ok {
-		if isDigest(digest) {
-			return "hash"
-		}
-		return ""
-	}
-	rest, ok := strings.CutPrefix(key, "repository::")
-	repository, rest, _ := strings.Cut(rest, "::")
-	if !ok || repository == "" {
-		return ""
-	}
-	if rest == "blobs" {
+	switch {
+	case sets.MatchString(key):
 		return "set"
-	}
-	if digest, ok := strings.CutPrefix(rest, "blobs::"); ok && isDigest(digest) {
+	case hashes.MatchString(key):
 		return "hash"
 	}
 	return ""
 }
-
-var digestForm = regexp.MustCompile(`^[a-z0-9]+:[0-9a-f]{32,}$`)
-
-func isDigest(s string) bool { return digestForm.MatchString(s) }

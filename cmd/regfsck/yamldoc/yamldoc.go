@@ -43,12 +43,20 @@ func Decode(body []byte, into any) error {
 	return nil
 }
 
-// Content returns the target of an alias, and any other node unchanged.
+// Content returns the content of a document, the target of an alias, and any other node
+// unchanged.
 func Content(n *yaml.Node) *yaml.Node {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
+	for n != nil {
+		switch {
+		case n.Kind == yaml.DocumentNode && len(n.Content) > 0:
+			n = n.Content[0]
+		case n.Kind == yaml.AliasNode:
+			n = n.Alias
+		default:
+			return n
+		}
 	}
-	return n
+	return nil
 }
 
 // Scalars returns a scalar, or the scalars of a list if many is set.
