@@ -70,7 +70,7 @@ func commands(s *session) []*cli.Command {
 	}
 	type flags = []cli.Flag
 	read := func() []cli.Flag {
-		return slices.Concat(flags{graceFlag(), untaggedFlag(), followFlag()}, s.driverFlags(), flags{s.noCacheFlag(), listingFlag()})
+		return slices.Concat(s.own("grace", "untagged", "follow"), s.driverFlags(), flags{s.noCacheFlag(), listingFlag()})
 	}
 	plan := func() []cli.Flag {
 		return slices.Concat(policyFlags(), without(choiceFlags(), "also", "verify"), s.driverFlags(), flags{s.noCacheFlag()})
@@ -94,16 +94,15 @@ func commands(s *session) []*cli.Command {
 			flags{switchFlag("tags-only", "remove the tags, and keep their manifests")}, applyFlags(), without(consentFlags(s), "max-delete")),
 		command("prune", "[flags] STORE", runPrune, outputFlags(), ruleFlags(s.rules), plan(),
 			flags{switchFlag("schema", "print the form of a policy file, a JSON Schema, and end")}, applyFlags(), consentFlags(s)),
-		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), flags{followFlag(), s.noCacheFlag(), rateFlag()}, consentFlags(s), s.driverFlags()),
-		command("status", "[flags] STORE", runStatus, without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), flags{followFlag(), stateFlag()}, s.driverFlags()),
+		command("apply", "[flags] PLAN [STORE]", runApply, outputFlags(), s.own("follow"), flags{s.noCacheFlag(), rateFlag()}, consentFlags(s), s.driverFlags()),
+		command("status", "[flags] STORE", runStatus, without(outputFlags(), "workers", "no-progress", "verbose", "full-paths"), s.own("follow", "state"), s.driverFlags()),
 		command("undo", "[flags] STORE [RUN]", runUndo, outputFlags(),
-			flags{switchFlag("list", "list the runs, newest first, and change nothing"), followFlag(), stateFlag(), leaseFlag(s), runningFlag()}, s.driverFlags()),
+			flags{switchFlag("list", "list the runs, newest first, and change nothing")}, s.own("follow", "state", "break-lease", "registry-running-ok"), s.driverFlags()),
 		command("purge", "[flags] STORE RUN...", runPurge, outputFlags(), flags{
 			switchFlag("all", "purge all completed runs"),
 			textFlag("older-than", "purge those of them that are older than `DURATION`"),
 			switchFlag("damaged", "also purge a RUN whose journal is damaged, which ends its undo"),
-			yesFlag(), followFlag(), stateFlag(), leaseFlag(s), runningFlag(),
-		}, s.driverFlags()),
+		}, s.own("yes", "follow", "state", "break-lease", "registry-running-ok"), s.driverFlags()),
 		command("ls", "[flags] STORE [REPO[:TAG]]", runLs, outputFlags(), flags{
 			textFlag("sort", "sort by `WHAT`: size, own, name, pushed or created", "own for repositories, pushed for tags"),
 			textFlag("limit", "list `N` rows at most, 0 for all", "all, and 30 on a terminal"),
@@ -111,7 +110,7 @@ func commands(s *session) []*cli.Command {
 		}, read()),
 		command("why", "[flags] STORE DIGEST|REF", runWhy, outputFlags(), flags{switchFlag("dot", "draw all paths for Graphviz on stdout")}, read()),
 		command("diff", "[flags] OLD.json NEW.json", runDiff, without(outputFlags(), "workers", "no-progress")),
-		command("show", "[flags] FILE | STORE RUN", runShow, without(outputFlags(), "workers", "no-progress"), flags{followFlag(), stateFlag()}, s.driverFlags()),
+		command("show", "[flags] FILE | STORE RUN", runShow, without(outputFlags(), "workers", "no-progress"), s.own("follow", "state"), s.driverFlags()),
 		command("accept", "[flags] REPORT.json", runAccept, flags{
 			textFlag("reason", "record `WHY` as the reason; each report shows it"),
 			textFlag("until", "let them be accepted until `DATE`, such as 2030-12-31, that day included; without it there is no end"),
@@ -122,14 +121,14 @@ func commands(s *session) []*cli.Command {
 		}),
 		command("export", "[flags] STORE [DIR]", runExport, without(outputFlags(), "report", "verbose", "full-paths"), read(),
 			flags{textFlag(batchName, "write the blobs that a batch job of the cloud has to hash to `FILE`, as the job's CSV manifest (regfsck help scale); without DIR nothing else is read or written")}),
-		command("explain", "[flags] [ID]", runExplain, flags{noPagerFlag(), colorFlag()}),
+		command("explain", "[flags] [ID]", runExplain, s.own("no-pager", "color")),
 		command("schema", "NAME", runSchema),
 		command("wait-readonly", "[flags] ADDRESS", runWaitReadonly, flags{
 			valueFlag("timeout", "5m", "give up after `DURATION`; 0s asks once"),
-			switchFlag("quiet", "write nothing but errors", "q"), configFlag(),
-		}),
-		command("version", "[flags]", runVersion, flags{jsonFlag()}),
-		command("help", "[flags] [COMMAND|TOPIC|ID]", runHelp, flags{switchFlag("short", "of a command only what its --help shows"), noPagerFlag(), colorFlag()}),
+			switchFlag("quiet", "write nothing but errors", "q"),
+		}, s.own(settings.ConfigName)),
+		command("version", "[flags]", runVersion, s.own("json")),
+		command("help", "[flags] [COMMAND|TOPIC|ID]", runHelp, flags{switchFlag("short", "of a command only what its --help shows")}, s.own("no-pager", "color")),
 		command("man", "DIR", runMan),
 		command("completion", "SHELL", runCompletion),
 	}

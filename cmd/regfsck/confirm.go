@@ -41,32 +41,17 @@ func choiceFlags() []cli.Flag {
 // consentFlags permit and limit a change.
 func consentFlags(s *session) []cli.Flag {
 	return group(catalog.AboutChange,
-		yesFlag(),
+		switchFlag("yes", "don't ask", "y"),
 		valueFlag("max-delete", "25%", "refuse to remove more than `SHARE` of the blobs, manifests, tags, links or repositories; unless it is given, kinds of which there are fewer than 1,000 are not counted"),
 		switchFlag("allow-tagless", "let manifests without a tag be removed although a database may hold their tags"),
-		runningFlag(),
+		switchFlag("registry-running-ok", "continue although a registry that may not be read-only answers at the configured address"),
 		valueFlag("undo", "auto", "keep what is removed for an undo, or not: `MODE` is auto or none"),
-		stateFlag(), leaseFlag(s),
+		textFlag("state", "keep the journal and what is removed in the directory `DIR`", outside.StateName+" in the store's root"),
+		textFlag("break-lease", "take over the lease of a "+s.nouns(leased, "")+" from the run `ID`, which must have ended"),
 		textFlag("before", "run the shell command `CMD` before anything is changed; if it fails, nothing is changed"),
 		textFlag("after", "run the shell command `CMD` after the apply, however that ended"),
 		textFlag(settings.RedisName, "after the apply empty the registry's cache in the Redis at `URL`; one with a password is set by REGFSCK_REDIS or in the file of --config"),
 	)
-}
-
-func yesFlag() cli.Flag {
-	return switchFlag("yes", "don't ask", "y")
-}
-
-func runningFlag() cli.Flag {
-	return switchFlag("registry-running-ok", "continue although a registry that may not be read-only answers at the configured address")
-}
-
-func leaseFlag(s *session) cli.Flag {
-	return textFlag("break-lease", "take over the lease of a "+s.nouns(leased, "")+" from the run `ID`, which must have ended")
-}
-
-func stateFlag() cli.Flag {
-	return textFlag("state", "keep the journal and what is removed in the directory `DIR`", outside.StateName+" in the store's root")
 }
 
 // consent holds the permissions and limits of a change.

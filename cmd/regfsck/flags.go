@@ -42,58 +42,44 @@ func valueFlag(name, usual, usage string) cli.Flag {
 // listFlag is a flag that may be given several times.
 func listFlag(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
 
-func colorFlag() cli.Flag {
-	return valueFlag("color", "auto", "use colour `WHEN`: auto, always or never")
-}
-
-func noPagerFlag() cli.Flag {
-	return switchFlag("no-pager", "show a long answer at once, not page by page")
-}
-
-func jsonFlag() cli.Flag {
-	return switchFlag("json", "write one JSON document to stdout and nothing else")
-}
-
 // outputFlags choose the format of the answer.
 func outputFlags() []cli.Flag {
 	return group(catalog.AboutOutput,
-		jsonFlag(),
+		switchFlag("json", "write one JSON document to stdout and nothing else"),
 		listFlag("report", "also write the answer to `FILE`, in the form that its ending names: .json, .csv, .md, .html, .prom or .junit.xml (repeatable)"),
 		switchFlag("quiet", "write nothing but errors and the verdict", "q"),
 		switchFlag("verbose", "show every key of a plan", "v"),
 		switchFlag("full-paths", "show paths and digests whole on a terminal"),
 		switchFlag("no-progress", "show no progress on stderr"),
-		noPagerFlag(),
-		colorFlag(),
+		switchFlag("no-pager", "show a long answer at once, not page by page"),
+		valueFlag("color", "auto", "use colour `WHEN`: auto, always or never"),
 		textFlag("workers", "read with `N` workers", "by the number of cores"),
-		configFlag(),
+		textFlag(settings.ConfigName, "read flags that aren't given from `FILE` (regfsck help settings)", usualSettings),
 	)
 }
 
 // policyFlags define what is garbage and how findings are reported.
 func policyFlags() []cli.Flag {
 	return append(group(catalog.AboutGarbage,
-		graceFlag(),
+		valueFlag("grace", "1h", "keep garbage that is newer than `DURATION`, and count it apart"),
 		valueFlag("uploads-older-than", settings.UsualUploads, "count an upload as garbage once it is older than `DURATION`"),
-		untaggedFlag(),
+		switchFlag("untagged", "count manifests that no tag references as garbage, as garbage-collect -m does", "m", "delete-untagged"),
 		switchFlag("thorough", "also look for stray files next to blobs and links"),
 		switchFlag("no-wait", "judge at once; otherwise what changed within the last minute is looked at again when it is over"),
-		followFlag(),
+		listFlag("follow", "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)"),
 	), group(catalog.AboutOutput, switchFlag(allAffectsName, "let JSON and CSV name every tag that a finding harms, not only the first 10"))...)
 }
 
 const allAffectsName = "all-affects"
 
-func graceFlag() cli.Flag {
-	return valueFlag("grace", "1h", "keep garbage that is newer than `DURATION`, and count it apart")
-}
-
-func untaggedFlag() cli.Flag {
-	return switchFlag("untagged", "count manifests that no tag references as garbage, as garbage-collect -m does", "m", "delete-untagged")
-}
-
-func followFlag() cli.Flag {
-	return listFlag("follow", "enter the symbolic link or mount at `PATH`, which belongs to the store (repeatable)")
+// own returns flags that other commands have in a group, by name, as a command's own.
+func (s *session) own(names ...string) (flags []cli.Flag) {
+	all := slices.Concat(outputFlags(), policyFlags(), consentFlags(s))
+	for _, name := range names {
+		at := slices.IndexFunc(all, func(f cli.Flag) bool { return f.Names()[0] == name })
+		flags = append(flags, group("", all[at])...)
+	}
+	return flags
 }
 
 // applyFlags choose between a dry run and a change.
@@ -275,10 +261,6 @@ func setNotes(c *cli.Context) (notes []string) {
 
 // usualSettings is the settings file that is read if --config names none.
 const usualSettings = "/etc/regfsck.yml"
-
-func configFlag() cli.Flag {
-	return textFlag(settings.ConfigName, "read flags that aren't given from `FILE` (regfsck help settings)", usualSettings)
-}
 
 // elsewhere returns where a flag was set, if not on the command line.
 func elsewhere(app *cli.App, flag string) (set settings.Origin, ok bool) {

@@ -82,7 +82,7 @@ func (s *session) reachFlags() []cli.Flag { return append(s.driverFlags(), s.noC
 
 // reach returns the flags that were given to open and read the store.
 func (s *session) reach(c *cli.Context) []string {
-	return given(c, among([]cli.Flag{followFlag()}, s.reachFlags()))
+	return given(c, among(s.own("follow"), s.reachFlags()))
 }
 
 func costly(t backend.Traits) bool { return t.RequestsCost }
