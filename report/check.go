@@ -152,10 +152,7 @@ func requests(c *backend.Cost) string {
 
 func (t *text) store() {
 	n := &t.Result.Totals
-	t.Lead(1, words.Plural(n.Repositories, "repository", "repositories")+", "+
-		words.Plural(n.Tags, "tag", "tags")+", "+
-		words.Plural(n.Revisions, "manifest", "manifests")+", "+
-		words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
+	t.Lead(1, contents(n))
 	t.Line(1, t.Paint(view.Dim, "in use: "+words.Plural(n.ReferencedBlobs, "blob", "blobs")+" of "+words.Size(n.ReferencedBytes)))
 	if n.Untagged > 0 {
 		line := words.Plural(n.Untagged, "manifest has", "manifests have") + " no tag"
@@ -170,6 +167,12 @@ func (t *text) store() {
 	if n.CacheAbsent > 0 {
 		t.Line(1, t.Paint(view.Dim, "pull-through cache: "+words.Plural(n.CacheAbsent, "object is", "objects are")+" not cached, which is normal"))
 	}
+}
+
+// contents describes what a store holds.
+func contents(n *check.Totals) string {
+	return words.Plural(n.Repositories, "repository", "repositories") + ", " + words.Plural(n.Tags, "tag", "tags") + ", " +
+		words.Plural(n.Revisions, "manifest", "manifests") + ", " + words.Plural(n.Blobs, "blob", "blobs") + " of " + words.Size(n.Bytes)
 }
 
 // unproven lists the blobs that aren't verified, if all should be.

@@ -14,8 +14,12 @@ import (
 
 var signStyles = map[string]view.Style{changes.Removed: view.Red, changes.Written: view.Green, changes.Undecided: view.Yellow}
 
-// byName writes repairs, removals and decisions by name.
-func (t *planText) byName() {
+// changes writes repairs, removals and decisions by name, or by key if requested.
+func (t *planText) changes() {
+	if t.Verbose {
+		t.diff()
+		return
+	}
 	t.named("REPAIRS", changes.Written, t.p.repairs())
 	t.named("REMOVALS", changes.Removed, t.p.removals())
 	t.decisions()
@@ -121,10 +125,10 @@ func (t *planText) change(c *changes.Change) {
 
 // sums writes the reason of changes, once for each kind. What needs a decision is left out if
 // DECISIONS lists it.
-func (t *planText) sums(decisions bool) {
+func (t *planText) sums() {
 	first := true
 	for s := range changes.Sums(t.all) {
-		if s.Sign == changes.Undecided && !decisions {
+		if s.Sign == changes.Undecided && !t.Verbose {
 			continue
 		}
 		if first {

@@ -62,12 +62,8 @@ func (p *Plan) View(o view.Options) view.View {
 		t.phases()
 		t.store()
 		t.retention()
-		if o.Verbose {
-			t.diff()
-		} else {
-			t.byName()
-		}
-		t.sums(o.Verbose)
+		t.changes()
+		t.sums()
 		t.shares()
 		t.orphanedSignatures()
 		t.hidden()
@@ -131,25 +127,32 @@ func (t *planText) undo() {
 		return
 	}
 	t.Gap()
-	if t.p.State != "" && !t.p.Plan.TakesAway() {
-		if what := t.undoable(); what != "" {
-			t.Prose(0, what+" regfsck undo removes what is written. The journal is in:")
-			t.Line(1, words.Clean(t.p.State))
-		}
+	v := t.p.Versions
+	switch {
+	case t.p.State == "" && v != nil && v.Versioned:
+		t.Prose(0, "Not reversible (--undo none): the versions themselves are deleted at once, and their space is free.")
 		return
-	}
-	if t.p.Versions != nil {
-		t.versions()
-		return
-	}
-	if t.p.State == "" {
+	case t.p.State == "":
 		t.Prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
 		return
 	}
-	if what := t.undoable(); what != "" {
+	what := t.undoable()
+	switch {
+	case what == "":
+		return
+	case !t.p.Plan.TakesAway():
+		t.Prose(0, what+" regfsck undo removes what is written. The journal is in:")
+	case v == nil:
 		t.Prose(0, what+" Removed files are moved, unchanged, to the directory below and keep using disk space until you run regfsck purge:")
-		t.Line(1, words.Clean(t.p.State))
+	default:
+		t.Prose(0, what+" "+v.Keeping+", and use space until you run regfsck purge.")
+		if v.Expire {
+			until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
+			t.Prose(0, "A lifecycle rule of the "+t.p.Noun+" deletes these versions "+words.Plural(v.Days, "day", "days")+" after the removal: until "+until+" everything can be undone, and less after that.")
+		}
+		t.Prose(0, "The journal is in:")
 	}
+	t.Line(1, words.Clean(t.p.State))
 }
 
 // undoable writes what can't be undone, and returns what can, as the beginning of a sentence;
@@ -245,30 +248,6 @@ func (t *planText) last() {
 		steps = append(steps, [2]string{"regfsck explain " + id.String(), "what this means, what to do"})
 	}
 	t.Commands(steps)
-}
-
-// versions writes how a store with versions is undone.
-func (t *planText) versions() {
-	v := t.p.Versions
-	switch {
-	case t.p.State == "" && v.Versioned:
-		t.Prose(0, "Not reversible (--undo none): the versions themselves are deleted at once, and their space is free.")
-		return
-	case t.p.State == "":
-		t.Prose(0, "Not reversible (--undo none): removed files are deleted at once, and their space is free.")
-		return
-	}
-	what := t.undoable()
-	if what == "" {
-		return
-	}
-	t.Prose(0, what+" "+v.Keeping+", and use space until you run regfsck purge.")
-	if v.Expire {
-		until := t.p.Started.UTC().AddDate(0, 0, v.Days).Format("2006-01-02")
-		t.Prose(0, "A lifecycle rule of the "+t.p.Noun+" deletes these versions "+words.Plural(v.Days, "day", "days")+" after the removal: until "+until+" everything can be undone, and less after that.")
-	}
-	t.Prose(0, "The journal is in:")
-	t.Line(1, words.Clean(t.p.State))
 }
 
 // hidden writes what the store keeps besides what is listed.

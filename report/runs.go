@@ -144,19 +144,11 @@ func (r *PastRun) View(o view.Options) view.View {
 		run := &runText{&Run{Command: r.Summary.Command, Store: r.Store, State: r.State, Outcome: r.Outcome}, t.Printer}
 		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(r.Summary.Command)), "  ", words.Clean(r.Summary.Target))
 		t.Gap()
-		t.BareTable(1, view.Column{Width: 8}, view.Column{})
-		for _, row := range [][2]string{
-			{"run", r.Summary.ID}, {"plan", r.Summary.Plan}, {"began", document.Time(r.Summary.Began)}, {"ended", document.Time(r.Ended)}, {"journal", journal.Dir(r.State, r.Summary.ID)},
-		} {
-			if row[1] != "" {
-				t.Row(t.Paint(view.Dim, row[0]), words.Clean(row[1]))
-			}
-		}
-		if o.Verbose {
-			t.diff()
-		} else {
-			t.byName()
-		}
+		t.facts(8, [][2]string{
+			{"run", words.Clean(r.Summary.ID)}, {"plan", words.Clean(r.Summary.Plan)}, {"began", document.Time(r.Summary.Began)}, {"ended", document.Time(r.Ended)},
+			{"journal", words.Clean(journal.Dir(r.State, r.Summary.ID))},
+		})
+		t.changes()
 		run.counts()
 		run.notDone()
 		if d := r.Summary.Damage; d != "" {

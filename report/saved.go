@@ -564,12 +564,8 @@ func (s *SavedPlan) View(o view.Options) view.View {
 		t.Rest = "regfsck show --json has all of them"
 		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(s.Header.Command)), "  ", words.Clean(s.Header.Target))
 		t.Para(1, "A saved plan, made "+document.Time(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.flags()...)))
-		if o.Verbose {
-			t.diff()
-		} else {
-			t.byName()
-		}
-		t.sums(o.Verbose)
+		t.changes()
+		t.sums()
 		t.Para(0, "The file has only the steps. regfsck apply shows what is kept, and whether the plan would be refused today.")
 		t.Gap()
 		t.planned()

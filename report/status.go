@@ -171,9 +171,7 @@ func (s *Status) check(t *text) {
 		return
 	}
 	l := &s.Last.fields
-	t.BareTable(1, view.Column{Width: 12}, view.Column{})
-	took := duration(l.Seconds)
-	t.Row(t.Paint(view.Dim, "when"), document.Time(s.Last.Finished())+", "+words.Ago(s.Now.Sub(s.Last.Finished()), time.Hour, "in the future of this machine's clock")+", took "+words.Span(took))
+	when := document.Time(s.Last.Finished()) + ", " + words.Ago(s.Now.Sub(s.Last.Finished()), time.Hour, "in the future of this machine's clock") + ", took " + words.Span(duration(l.Seconds))
 	looked := "verify " + own(l.Looked.Verify) + ", grace " + words.Span(time.Duration(l.Looked.GraceSeconds)*time.Second)
 	if l.Looked.Thorough {
 		looked += ", thorough"
@@ -181,13 +179,11 @@ func (s *Status) check(t *text) {
 	if l.Looked.Untagged {
 		looked += ", untagged"
 	}
-	t.Row(t.Paint(view.Dim, "looked for"), looked)
-	n := &l.Totals
-	t.Row(t.Paint(view.Dim, "store"), words.Plural(n.Repositories, "repository", "repositories")+", "+words.Plural(n.Tags, "tag", "tags")+", "+
-		words.Plural(n.Revisions, "manifest", "manifests")+", "+words.Plural(n.Blobs, "blob", "blobs")+" of "+words.Size(n.Bytes))
-	if n.ReclaimableBytes > 0 {
-		t.Row(t.Paint(view.Dim, "can be freed"), words.Size(n.ReclaimableBytes))
+	freed := ""
+	if n := l.Totals.ReclaimableBytes; n > 0 {
+		freed = words.Size(n)
 	}
+	t.facts(12, [][2]string{{"when", when}, {"looked for", looked}, {"store", contents(&l.Totals)}, {"can be freed", freed}})
 	if len(l.Found) > 0 {
 		t.Gap()
 		t.Table(1, view.Column{Name: "found", Width: 25}, view.Column{Name: "severity", Width: 10}, view.Column{Name: "count", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true, Drop: 1}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 2})

@@ -238,16 +238,11 @@ func (l *TagTree) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		r := &l.Tag
 		t.head("  " + t.Paint(view.Bold, words.Clean(l.Repository+":"+r.Name)))
-		t.BareTable(1, view.Column{Width: 11}, view.Column{})
-		for _, row := range [][2]string{
+		t.facts(11, [][2]string{
 			{"digest", words.Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", words.Clean(strings.Join(r.Platforms, ", "))},
 			{"size", words.Size(r.Size) + " to pull all platforms"}, {"own", words.Size(r.Own) + " freed if only this tag is removed"},
 			{"pushed", Day(r.Pushed)}, {"created", Day(r.Created)}, {"referrers", r.about()},
-		} {
-			if row[1] != "" {
-				t.Row(t.Paint(view.Dim, row[0]), row[1])
-			}
-		}
+		})
 		if r.Because != nil {
 			t.Lead(1, t.Paint(view.Red, "It can't be pulled:"))
 			t.reasons(r.Because, view.Red)
