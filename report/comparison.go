@@ -163,17 +163,6 @@ func tagsWithout(tags, others []brokenFields) []string {
 	return refs
 }
 
-// kindsOf counts findings by id, in order of first occurrence.
-func kindsOf(all []findingFields) (ids []string, count map[string]int) {
-	count = map[string]int{}
-	for _, f := range all {
-		if count[f.ID]++; count[f.ID] == 1 {
-			ids = append(ids, f.ID)
-		}
-	}
-	return ids, count
-}
-
 // View returns the tags that broke or healed, and the findings that are new or gone.
 func (c *Comparison) View(o view.Options) view.View {
 	return (&Check{}).text("check", o, func(t *text) {
@@ -233,20 +222,14 @@ func writeFindings(t *text, st view.Style, title string, all []findingFields) {
 		return
 	}
 	t.Heading(st, title)
-	ids, count := kindsOf(all)
-	for _, id := range ids {
-		t.Lead(1, t.Paint(st, words.Clean(id)), "  ", words.Number(count[id]))
-		var paths []string
-		for _, f := range all {
-			switch {
-			case f.ID != id:
-			case f.Accepted != nil:
-				paths = append(paths, f.Path+"  (accepted)")
-			default:
-				paths = append(paths, f.Path)
+	for _, kind := range grouped(all, func(f *findingFields) string { return f.ID }) {
+		t.Lead(1, t.Paint(st, words.Clean(kind[0].ID)), "  ", words.Number(len(kind)))
+		t.Keys(2, words.All(kind, func(f *findingFields) string {
+			if f.Accepted != nil {
+				return f.Path + "  (accepted)"
 			}
-		}
-		t.Keys(2, paths)
+			return f.Path
+		}))
 	}
 }
 

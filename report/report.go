@@ -115,6 +115,19 @@ func line(o view.Options, text string) view.View {
 	return view.Of(o, func(p *view.Printer) { p.Line(0, text) })
 }
 
+// grouped splits a list into groups with the same key, in order of occurrence.
+func grouped[T any, K comparable](all []T, key func(*T) K) (groups [][]*T) {
+	at := map[K]int{}
+	for i := range all {
+		k := key(&all[i])
+		if _, known := at[k]; !known {
+			at[k], groups = len(groups), append(groups, nil)
+		}
+		groups[at[k]] = append(groups[at[k]], &all[i])
+	}
+	return groups
+}
+
 // commandOf returns a command line to paste.
 func commandOf(line ...string) string { return "regfsck " + strings.Join(words.All(line, quote), " ") }
 

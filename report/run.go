@@ -165,13 +165,10 @@ func (t *runText) counts() {
 	t.Gap()
 	t.Table(1, view.Column{Width: 24}, view.Column{Name: done, Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true, Drop: 1},
 		view.Column{Name: "skipped", Width: 10, Right: true}, view.Column{Name: "failed", Width: 10, Right: true})
-	for id := range finding.All {
+	for _, id := range append(slices.Collect(finding.All), finding.None) {
 		if c, ok := t.Outcome.Counts[id]; ok {
 			t.Row(KindName(id), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 		}
-	}
-	if c, ok := t.Outcome.Counts[finding.None]; ok {
-		t.Row(KindName(finding.None), words.Number(c.Done), some(c.Bytes), words.Number(c.Skipped), words.Number(c.Failed))
 	}
 	if n := t.Outcome.Directories; n > 0 && !t.undone() {
 		t.Line(1, t.Paint(view.Dim, words.Plural(n, "empty directory was", "empty directories were")+" removed too"))
@@ -193,7 +190,11 @@ func (t *runText) notDone() {
 		return
 	}
 	t.Lead(0, t.Paint(view.Yellow, "NOT DONE"))
-	for _, why := range t.reasons() {
+	type reason struct {
+		text   string
+		failed bool
+	}
+	for _, why := range grouped(t.Outcome.NotDone, func(l *apply.NotDone) reason { return reason{l.Reason, l.Failed} }) {
 		word := "skipped: "
 		if why[0].Failed {
 			word = "failed: "
@@ -218,25 +219,6 @@ func (t *runText) notDone() {
 	t.Prose(0, said+" Run fix again: it makes a new plan.")
 }
 
-// reasons groups the steps that were not carried out by reason, in order of occurrence.
-func (t *runText) reasons() (all [][]*apply.NotDone) {
-	type why struct {
-		reason string
-		failed bool
-	}
-	at := map[why]int{}
-	for i := range t.Outcome.NotDone {
-		l := &t.Outcome.NotDone[i]
-		w := why{l.Reason, l.Failed}
-		if _, ok := at[w]; !ok {
-			at[w] = len(all)
-			all = append(all, nil)
-		}
-		all[at[w]] = append(all[at[w]], l)
-	}
-	return all
-}
-
 // gone lists later runs that removed for good what the undo may need.
 func (t *runText) gone() {
 	if len(t.Outcome.RemovedLater) == 0 {
@@ -250,7 +232,6 @@ func (t *runText) gone() {
 
 // elsewhere lists later runs with other state directories that removed what the undo may
 // need.
-// may have needed.
 func (t *runText) elsewhere() {
 	if len(t.Outcome.RemovedElsewhere) == 0 {
 		return
