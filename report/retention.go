@@ -7,6 +7,7 @@ import (
 
 	"regfsck/backend/words"
 	"regfsck/graph/gc"
+	"regfsck/report/changes"
 	"regfsck/report/document"
 	"regfsck/report/view"
 )
@@ -41,7 +42,7 @@ func (t *planText) retention() {
 		return
 	}
 	losing, whole, goes, stays := [][]Retained{}, 0, 0, 0
-	for part := range chunks(t.p.Retention) {
+	for _, part := range changes.Split(t.p.Retention, func(a, b *Retained) bool { return a.Repository == b.Repository }) {
 		n := 0
 		for i := range part {
 			if !part[i].Keep {
@@ -69,22 +70,6 @@ func (t *planText) retention() {
 		line += "; " + words.Plural(whole, "repository loses nothing", "repositories lose nothing")
 	}
 	t.Line(1, line)
-}
-
-// chunks yields the parts of a list by repository.
-func chunks(all []Retained) func(yield func([]Retained) bool) {
-	return func(yield func([]Retained) bool) {
-		for len(all) > 0 {
-			n := 1
-			for n < len(all) && all[n].Repository == all[0].Repository {
-				n++
-			}
-			if !yield(all[:n:n]) {
-				return
-			}
-			all = all[n:]
-		}
-	}
 }
 
 func (t *planText) retained(part []Retained) {

@@ -191,18 +191,14 @@ func changes(c *cli.Context) bool {
 // Commands that ask or that change something don't use the pager.
 func pages(s *session, paged bool, write func(io.Writer) error) error {
 	out, ok := s.stdout.(*os.File)
-	if _, terminal := s.terminal(s.stdout); !paged || !ok || !terminal {
-		return s.written(write(s.stdout))
+	if _, terminal := s.terminal(s.stdout); paged && ok && terminal {
+		if command := pager.Command(s.environ()); command != "" {
+			if p, err := pager.Start(command, out, s.environ()); err == nil {
+				return s.written(backend.Join(write(p), p.Close()))
+			}
+		}
 	}
-	command := pager.Command(s.environ())
-	if command == "" {
-		return s.written(write(s.stdout))
-	}
-	p, err := pager.Start(command, out, s.environ())
-	if err != nil {
-		return s.written(write(s.stdout))
-	}
-	return s.written(backend.Join(write(p), p.Close()))
+	return s.written(write(s.stdout))
 }
 
 // silent reports whether --quiet suppresses an answer, so that a cron job sends no mail when

@@ -117,15 +117,17 @@ func Part(c *Change) int {
 }
 
 // Groups splits sorted changes by part.
-func Groups(all []Change) (groups [][]Change) {
-	for len(all) > 0 {
-		n := slices.IndexFunc(all, func(c Change) bool {
-			return Part(&c) != Part(&all[0]) || !c.Blob && c.Repository != all[0].Repository
-		})
-		if n < 0 {
-			n = len(all)
+func Groups(all []Change) [][]Change {
+	return Split(all, func(a, b *Change) bool { return Part(a) == Part(b) && (a.Blob || a.Repository == b.Repository) })
+}
+
+// Split splits a sorted list into groups of neighbours that belong together.
+func Split[T any](all []T, together func(a, b *T) bool) (groups [][]T) {
+	from := 0
+	for i := range all {
+		if i+1 == len(all) || !together(&all[i], &all[i+1]) {
+			groups, from = append(groups, all[from:i+1]), i+1
 		}
-		groups, all = append(groups, all[:n]), all[n:]
 	}
 	return groups
 }

@@ -112,17 +112,19 @@ func (k valueKind) csvCell(value string) string {
 
 func digits[T int | int64](n T) string { return strconv.FormatInt(int64(n), 10) }
 
-// textColumns returns columns of text.
-func textColumns(names ...string) (all []sheetColumn) {
+// columns returns columns by their names, each with its kind after a colon; without one it is
+// text.
+func columns(names ...string) (all []sheetColumn) {
 	for _, n := range names {
-		all = append(all, sheetColumn{n, textValue})
+		name, kind, _ := strings.Cut(n, ":")
+		all = append(all, sheetColumn{name, cmp.Or(valueKind(kind), textValue)})
 	}
 	return all
 }
 
 // checkSheet returns the findings, also those in grace.
 func checkSheet(c *report.Check) sheet {
-	return sheet{append(findingColumns(), textColumns("accepted", "accepted_until")...), document.Map(c.Result.Findings, func(f finding.Finding) []string {
+	return sheet{append(findingColumns(), columns("accepted", "accepted_until")...), document.Map(c.Result.Findings, func(f finding.Finding) []string {
 		reason, until := "", ""
 		if r := c.Accepted.By(&f); r != nil {
 			reason, until = r.Reason, r.Until
@@ -132,8 +134,7 @@ func checkSheet(c *report.Check) sheet {
 }
 
 func findingColumns() []sheetColumn {
-	return slices.Concat(textColumns("severity", "id", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
-		[]sheetColumn{{"bytes", bytesValue}, {"modified", timeValue}, {"affects_count", countValue}}, textColumns("affects", "detail", "cure", "in_grace"))
+	return columns("severity", "id", "repository", "tag", "digest:digest", "path:path", "bytes:bytes", "modified:time", "affects_count:count", "affects", "detail", "cure", "in_grace")
 }
 
 func findingCells(f finding.Finding) []string {
@@ -145,8 +146,7 @@ func findingCells(f finding.Finding) []string {
 
 // acceptedSheet returns the accepted findings.
 func acceptedSheet(c *report.Check) sheet {
-	columns := slices.Concat(textColumns("reason", "until", "severity", "id"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}, {"affects_count", countValue}}, textColumns("affects", "entry"))
-	return sheet{columns, func(yield func([]string) bool) {
+	return sheet{columns("reason", "until", "severity", "id", "path:path", "bytes:bytes", "affects_count:count", "affects", "entry"), func(yield func([]string) bool) {
 		for f := range c.Result.Findings {
 			r := c.Accepted.By(&f)
 			if r != nil && !yield([]string{r.Reason, r.Until, f.Kind.Severity().String(), f.Kind.String(), f.Path, digits(f.Bytes), digits(f.AffectsCount), strings.Join(f.Affects, " "), r.Where()}) {
@@ -158,7 +158,7 @@ func acceptedSheet(c *report.Check) sheet {
 
 // fateSheet returns the entries of --accept that don't simply apply.
 func fateSheet(c *report.Check) sheet {
-	return sheet{append(textColumns("entry", "id", "what became of it"), sheetColumn{"key or glob", pathValue}), func(yield func([]string) bool) {
+	return sheet{columns("entry", "id", "what became of it", "key or glob:path"), func(yield func([]string) bool) {
 		for _, state := range report.RuleStates {
 			for r := range c.Accepted.Each() {
 				if why := c.Fate(r); why != "" && c.StateOf(r) == state && !yield([]string{r.Where(), r.ID, why, r.About()}) {
@@ -179,9 +179,7 @@ func yes(is bool) string {
 
 // planSheet returns the steps and then, with an empty step, what needs a decision.
 func planSheet(p *report.Plan) sheet {
-	columns := slices.Concat(textColumns("step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
-		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason", "on_request"))
-	return sheet{columns, func(yield func([]string) bool) {
+	return sheet{columns("step", "kind", "finding", "repository", "tag", "digest:digest", "path:path", "bytes:bytes", "reason", "on_request"), func(yield func([]string) bool) {
 		for i := range p.Plan.Steps {
 			s := &p.Plan.Steps[i]
 			bytes := s.Bytes
@@ -202,9 +200,7 @@ func planSheet(p *report.Plan) sheet {
 
 // runSheet returns the steps that were not carried out.
 func runSheet(r *report.Run) sheet {
-	columns := slices.Concat(textColumns("result", "step", "kind", "finding", "repository", "tag"), []sheetColumn{{"digest", digestValue}}, []sheetColumn{{"path", pathValue}},
-		[]sheetColumn{{"bytes", bytesValue}}, textColumns("reason"))
-	return sheet{columns, document.Each(r.Outcome.NotDone, func(l *apply.NotDone) []string {
+	return sheet{columns("result", "step", "kind", "finding", "repository", "tag", "digest:digest", "path:path", "bytes:bytes", "reason"), document.Each(r.Outcome.NotDone, func(l *apply.NotDone) []string {
 		result := "skipped"
 		if l.Failed {
 			result = "failed"
@@ -216,10 +212,7 @@ func runSheet(r *report.Run) sheet {
 
 // repositoriesSheet returns the repositories.
 func repositoriesSheet(l *report.RepositoryList) sheet {
-	columns := append(textColumns("repository"), sheetColumn{"tags", countValue}, sheetColumn{"tags_broken", countValue}, sheetColumn{"manifests", countValue},
-		sheetColumn{"own_bytes", bytesValue}, sheetColumn{"shared_bytes", bytesValue}, sheetColumn{"total_bytes", bytesValue},
-		sheetColumn{"upload_bytes", bytesValue}, sheetColumn{"pushed", timeValue})
-	return sheet{columns, document.Each(l.Rows, func(r *usage.RepositoryUsage) []string {
+	return sheet{columns("repository", "tags:count", "tags_broken:count", "manifests:count", "own_bytes:bytes", "shared_bytes:bytes", "total_bytes:bytes", "upload_bytes:bytes", "pushed:time"), document.Each(l.Rows, func(r *usage.RepositoryUsage) []string {
 		return []string{
 			r.Name, digits(r.Tags), digits(r.Broken), digits(r.Manifests), digits(r.Own), digits(r.Shared), digits(r.Total()),
 			digits(r.Uploads), document.Time(r.Pushed),
@@ -229,10 +222,8 @@ func repositoriesSheet(l *report.RepositoryList) sheet {
 
 // tagsSheet returns the tags.
 func tagsSheet(l *report.TagList) sheet {
-	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"digest", digestValue}}, textColumns("kind", "artifact_type", "platforms"),
-		[]sheetColumn{{"size_bytes", bytesValue}, {"own_bytes", bytesValue}, {"pushed", timeValue}, {"created", timeValue}, {"signatures", countValue}, {"other_referrers", countValue}},
-		textColumns("broken_because"))
-	return sheet{columns, document.Each(l.Rows, func(r *report.TagRow) []string {
+	return sheet{columns("repository", "tag", "digest:digest", "kind", "artifact_type", "platforms", "size_bytes:bytes", "own_bytes:bytes", "pushed:time", "created:time",
+		"signatures:count", "other_referrers:count", "broken_because"), document.Each(l.Rows, func(r *report.TagRow) []string {
 		return []string{
 			l.Repository.Name, r.Name, r.Digest, string(r.Form), r.ArtifactType, strings.Join(r.Platforms, " "), digits(r.Size), digits(r.Own),
 			document.Time(r.Pushed), document.Time(r.Created), digits(r.Signatures), digits(r.Others), strings.Join(r.Because, "; "),
@@ -242,7 +233,7 @@ func tagsSheet(l *report.TagList) sheet {
 
 // brokenTagsSheet returns the tags with their reasons; state is "broken" or "unknown".
 func brokenTagsSheet(l *report.BrokenList) sheet {
-	return sheet{textColumns("repository", "tag", "broken_because", "state"), func(yield func([]string) bool) {
+	return sheet{columns("repository", "tag", "broken_because", "state"), func(yield func([]string) bool) {
 		for i, b := range slices.Concat(l.Rows, l.Unknown) {
 			state := "broken"
 			if i >= len(l.Rows) {
@@ -257,9 +248,7 @@ func brokenTagsSheet(l *report.BrokenList) sheet {
 
 // treeSheet returns the nodes of the tree, parents first.
 func treeSheet(l *report.TagTree) sheet {
-	columns := slices.Concat(textColumns("repository", "tag"), []sheetColumn{{"depth", countValue}, {"digest", digestValue}}, textColumns("role", "kind"),
-		[]sheetColumn{{"size_bytes", bytesValue}}, textColumns("broken"))
-	return sheet{columns, func(yield func([]string) bool) {
+	return sheet{columns("repository", "tag", "depth:count", "digest:digest", "role", "kind", "size_bytes:bytes", "broken"), func(yield func([]string) bool) {
 		if l.Tree.Digest != "" {
 			below(l, &l.Tree, 0, yield)
 		}
@@ -281,7 +270,7 @@ func below(l *report.TagTree, n *usage.Node, depth int, yield func([]string) boo
 
 // whySheet returns the paths.
 func whySheet(y *report.Why) sheet {
-	return sheet{append(textColumns("repository", "tag", "held_by", "path"), sheetColumn{"steps", countValue}), document.Map(y.Paths, func(p usage.Path) []string {
+	return sheet{columns("repository", "tag", "held_by", "path", "steps:count"), document.Map(y.Paths, func(p usage.Path) []string {
 		steps := words.All(p.Steps, func(s usage.Step) string { return report.StepWord(s) + " " + s.Digest })
 		return []string{p.Repository, p.Tag, string(p.Hold), strings.Join(steps, " > "), digits(len(p.Steps))}
 	})}
@@ -310,8 +299,7 @@ func (k valueKind) shown(value string) string {
 
 // comparisonSheet returns the findings that are new or gone.
 func comparisonSheet(c *report.Comparison) sheet {
-	columns := slices.Concat(textColumns("change", "severity", "id", "repository", "tag"), []sheetColumn{{"path", pathValue}, {"bytes", bytesValue}}, textColumns("detail"))
-	return sheet{columns, func(yield func([]string) bool) {
+	return sheet{columns("change", "severity", "id", "repository", "tag", "path:path", "bytes:bytes", "detail"), func(yield func([]string) bool) {
 		for change, all := range c.Changes {
 			for _, f := range all {
 				if !yield([]string{change, f.Severity, f.ID, f.Repository, f.Tag, f.Path, digits(f.Bytes), f.Detail}) {

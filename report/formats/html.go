@@ -266,7 +266,7 @@ func help(f *finding.Finding) string {
 
 // brokenSheet returns tags with their reasons and cures.
 func brokenSheet(c *report.Check, tags iter.Seq[finding.BrokenTag], helps map[string]string) sheet {
-	return sheet{append(textColumns("tag", "because", "what helps"), sheetColumn{"where", digestValue}), document.Map(tags, func(b finding.BrokenTag) []string {
+	return sheet{columns("tag", "because", "what helps", "where:digest"), document.Map(tags, func(b finding.BrokenTag) []string {
 		kinds, cures, paths := c.Because(&b), []string{}, []string{}
 		for _, why := range b.Because {
 			_, path, _ := strings.Cut(why, " ")
@@ -281,8 +281,7 @@ func brokenSheet(c *report.Check, tags iter.Seq[finding.BrokenTag], helps map[st
 
 // kindSheet returns the kinds that were found.
 func kindSheet(c *report.Check) sheet {
-	columns := append(textColumns("id", "severity"), sheetColumn{"count", countValue}, sheetColumn{"accepted", countValue}, sheetColumn{"bytes", bytesValue}, sheetColumn{"in grace", countValue}, sheetColumn{"what it is", textValue})
-	return sheet{columns, func(yield func([]string) bool) {
+	return sheet{columns("id", "severity", "count:count", "accepted:count", "bytes:bytes", "in grace:count", "what it is"), func(yield func([]string) bool) {
 		for id := range finding.Kinds {
 			n := c.Result.Counts[id]
 			if n.Count+n.InGrace > 0 && !yield([]string{id.String(), id.Severity().String(), digits(n.Count), digits(n.Count - c.Left(id).Count), digits(n.Bytes), digits(n.InGrace), id.Explanation().Brief}) {
