@@ -165,17 +165,17 @@ type Lease interface {
 // Description is what a store does with removed files, and what it holds that no listing
 // shows.
 type Description struct {
-	Versioned bool   `json:"kept"` // a removed file remains as a version, and frees no space
-	Keeping   string `json:"-"`    // how removed files are kept until a purge, as the start of a sentence
-	Expire    bool   `json:"-"`    // a rule of the store removes versions after Days
-	Days      int    `json:"expire_days,omitempty"`
+	Versioned bool `json:"kept"` // a removed file remains as a version, and frees no space
+	Days      int  `json:"expire_days,omitempty"`
 
 	Noncurrent      int   `json:"noncurrent_blob_versions"` // versions of blobs that were replaced or removed
 	NoncurrentBytes int64 `json:"noncurrent_bytes"`
 	Uploads         int   `json:"unfinished_uploads"` // unfinished multipart uploads
 	UploadBytes     int64 `json:"unfinished_bytes"`
 
-	Notes []string `json:"notes"` // what could not be found out, and why
+	Keeping string   `json:"keeping"` // how removed files are kept until a purge, as the start of a sentence
+	Expire  bool     `json:"expires"` // a rule of the store removes versions after Days
+	Notes   []string `json:"notes"`   // what could not be found out, and why
 }
 
 // Unusable returns a sentence for the operator: why a file or directory of this machine

@@ -272,12 +272,7 @@ func (t *planText) hidden() {
 }
 
 // describedFields are the facts of a store with versions.
-type describedFields struct {
-	backend.Description
-	Keeping string   `json:"keeping"`
-	Expires bool     `json:"expires"` // a rule of the store deletes versions after expire_days
-	Notes   []string `json:"notes"`
-}
+type describedFields backend.Description
 
 // planFields is the document of a plan.
 type planFields struct {
@@ -348,7 +343,9 @@ func (p *Plan) Fields() any {
 	}
 	if p.Versions != nil {
 		d.Described = func(yield func(string, describedFields) bool) {
-			yield(p.Noun, describedFields{*p.Versions, p.Versions.Keeping, p.Versions.Expire, document.List(p.Versions.Notes)})
+			is := describedFields(*p.Versions)
+			is.Notes = document.List(is.Notes)
+			yield(p.Noun, is)
 		}
 	}
 	return d
@@ -405,17 +402,12 @@ func (p *Plan) shares() []apply.Share {
 }
 
 func (p *Plan) sumFields() iter.Seq[sumFields] {
-	return document.Map(changes.Sums(p.Changes()), func(s changes.Sum) sumFields { return sumFields{s.Sign, s.Kind.String(), s.Count, s.Bytes} })
+	return document.Map(changes.Sums(p.Changes()), func(s changes.Sum) sumFields { return sumFields(s) })
 }
 
 // sumFields counts the lines of the diff: "+" is written, "-" is removed, "!" needs a
 // decision.
-type sumFields struct {
-	Sign    string `json:"sign"`
-	Finding string `json:"finding"`
-	Count   int    `json:"count"`
-	Bytes   int64  `json:"bytes"`
-}
+type sumFields changes.Sum
 
 // lostFields counts the complete images among the garbage.
 type lostFields struct {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"regfsck/backend"
 	"regfsck/backend/words"
 	"regfsck/graph"
 	"regfsck/graph/apply"
@@ -373,8 +374,8 @@ func (d *planFields) saved() (Document, error) {
 	p.Retention = retainedIn(d.Tags)
 	if d.Described != nil {
 		for _, v := range d.Described {
-			is := v.Description
-			is.Keeping, is.Expire, is.Notes = own(v.Keeping), v.Expires, v.Notes
+			is := backend.Description(v)
+			is.Keeping = own(v.Keeping)
 			p.Versions = &is
 		}
 	}

@@ -285,12 +285,7 @@ func (y *Why) freed(t *text) {
 	t.Line(1, t.Paint(view.Bold, words.Size(y.Own)), " is freed if only "+words.Clean(y.name())+" is removed, with what only it uses.")
 }
 
-type pathFields struct {
-	Repository string       `json:"repository"`
-	Tag        string       `json:"tag"`
-	HeldBy     string       `json:"held_by"`
-	Steps      []usage.Step `json:"steps"`
-}
+type pathFields usage.Path
 
 type placeFields struct {
 	Path       string `json:"path"`
@@ -338,7 +333,8 @@ func (y *Why) Fields() any {
 		Newest: document.Time(y.newest()), KeptUntil: document.Time(y.until()),
 		Places: document.Each(y.Places, func(p *graph.Object) placeFields { return placeFields{p.Key, p.Repository, document.Time(p.Modified)} }),
 		Paths: document.Map(y.Paths, func(p usage.Path) pathFields {
-			return pathFields{p.Repository, p.Tag, string(p.Hold), append([]usage.Step{}, p.Steps...)}
+			p.Steps = document.List(p.Steps)
+			return pathFields(p)
 		}),
 		Exit: exitOf(y.Exit),
 	}

@@ -18,7 +18,6 @@ import (
 	"regfsck/cmd/regfsck/registry"
 	"regfsck/cmd/regfsck/settings"
 	"regfsck/cmd/regfsck/value"
-	"regfsck/graph/plan"
 	"regfsck/report"
 	"regfsck/report/exitcode"
 )
@@ -185,19 +184,13 @@ const endedAtOnce = "the change was stopped at once, and nothing is lost; the sa
 
 // planVars returns the variables that describe the plan to a command.
 func planVars(j *job, r *report.Plan) []string {
-	var bytes int64
-	for i := range r.Plan.Steps {
-		if step := &r.Plan.Steps[i]; step.Op == plan.Remove {
-			bytes += step.Bytes
-		}
-	}
 	return []string{
 		settings.HookPrefix + "COMMAND=" + j.command,
 		settings.HookPrefix + "STORE=" + j.target.Source(),
 		settings.HookPrefix + "STATE=" + j.state,
 		settings.HookPrefix + "PLAN=" + r.Plan.ID(),
 		settings.HookPrefix + "STEPS=" + strconv.Itoa(len(r.Plan.Steps)),
-		settings.HookPrefix + "BYTES=" + strconv.FormatInt(bytes, 10),
+		settings.HookPrefix + "BYTES=" + strconv.FormatInt(r.Plan.Bytes(), 10),
 	}
 }
 

@@ -27,10 +27,10 @@ const (
 
 // Path is one way in which a repository keeps a digest.
 type Path struct {
-	Repository string
-	Hold       Hold
-	Tag        string // of HoldTag and HoldHistory
-	Steps      []Step // from the root's manifest to the digest; the digest alone if a link keeps it
+	Repository string `json:"repository"`
+	Tag        string `json:"tag"` // of HoldTag and HoldHistory
+	Hold       Hold   `json:"held_by"`
+	Steps      []Step `json:"steps"` // from the root's manifest to the digest; the digest alone if a link keeps it
 }
 
 // Step is an object on a Path; its role is relative to the previous step.

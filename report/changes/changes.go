@@ -164,11 +164,11 @@ func pathOf(repository, path string) string {
 
 // Sum is the number of changes with one sign and kind of finding.
 type Sum struct {
-	Sign  string
-	Kind  finding.Kind
-	Cure  finding.Cure // if it needs a decision
-	Count int
-	Bytes int64
+	Sign  string       `json:"sign"`
+	Kind  finding.Kind `json:"finding"`
+	Cure  finding.Cure `json:"-"` // if it needs a decision
+	Count int          `json:"count"`
+	Bytes int64        `json:"bytes"`
 }
 
 // Sums counts the objects of the diff by sign and kind, in the order of kinds; those that

@@ -268,26 +268,18 @@ func (c *Column) pad(cell string) string {
 
 // Fold wraps text at spaces to lines of at most width runes, without styles. A longer word
 // gets a line of its own.
-func Fold(text string, width int) []string {
-	var lines []string
-	var line strings.Builder
-	n := 0
+func Fold(text string, width int) (lines []string) {
+	n := 0 // of the last line
 	for _, word := range strings.Fields(text) {
 		w := TextLen(word)
-		if n > 0 && n+1+w > width {
-			lines = append(lines, line.String())
-			line.Reset()
-			n = 0
+		switch last := len(lines) - 1; {
+		case last < 0 || n > 0 && n+1+w > width:
+			lines, n = append(lines, word), w
+		case n == 0: // only the begin of a style
+			lines[last], n = lines[last]+word, w
+		default:
+			lines[last], n = lines[last]+" "+word, n+1+w
 		}
-		if n > 0 {
-			line.WriteByte(' ')
-			n++
-		}
-		line.WriteString(word)
-		n += w
-	}
-	if n > 0 {
-		lines = append(lines, line.String())
 	}
 	return lines
 }

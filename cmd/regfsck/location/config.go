@@ -189,7 +189,8 @@ func parse(file []byte) (s storage, err error) {
 	if err := parser.Parse(file, &p); err != nil {
 		return s, errors.New(secretless(err.Error()))
 	}
-	if names := driverNames(p.Storage); len(names) > 1 {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(p.Storage)), func(k string) bool { return slices.Contains(notDrivers, k) })
+	if len(names) > 1 {
 		return s, fmt.Errorf("the file and the overrides %s_* together name two storage drivers: %s; a registry has one",
 			override, strings.Join(names, " and "))
 	}
@@ -207,12 +208,6 @@ func parse(file []byte) (s storage, err error) {
 		s.readOnly = mode["enabled"] == true
 	}
 	return s, nil
-}
-
-// driverNames returns the drivers of a storage section, sorted.
-func driverNames(s configuration.Storage) []string {
-	names := slices.Sorted(maps.Keys(s))
-	return slices.DeleteFunc(names, func(k string) bool { return slices.Contains(notDrivers, k) })
 }
 
 var quoted = regexp.MustCompile("`[^`]*`")

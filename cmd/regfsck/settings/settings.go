@@ -212,23 +212,20 @@ var links = regexp.MustCompile(`^REGFSCK_([A-Z0-9_]+_)?(SERVICE_(HOST|PORT(_[A-Z
 // a repeatable flag, each line is a value.
 func (r Reader) variables() (all []setting, err error) {
 	names := Settable(r.Commands)
-	known := map[string]string{}
-	for _, flag := range names {
-		known[VariableOf(flag)] = flag
-	}
 	for _, entry := range r.Environ {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, variablePrefix) || strings.HasPrefix(name, HookPrefix) || value == "" || name == variablePrefix+"CONFIG" || name == pager.Variable {
 			continue
 		}
-		flag, ok := known[name]
+		flag := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-"))
+		ok := name == VariableOf(flag) && slices.Contains(names, flag)
 		switch {
 		case ok && r.repeatable(flag):
 			all = append(all, setting{flag, strings.Split(strings.TrimRight(value, "\n"), "\n"), name})
 		case ok:
 			all = append(all, setting{flag, []string{value}, name})
-		case slices.ContainsFunc(commandLineOnly, func(flag string) bool { return VariableOf(flag) == name }):
-			return nil, failure.Misuse("", "%s: --%s can be given only on the command line", name, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, variablePrefix), "_", "-")))
+		case name == VariableOf(flag) && slices.Contains(commandLineOnly, flag):
+			return nil, failure.Misuse("", "%s: --%s can be given only on the command line", name, flag)
 		case name == VariableOf("store"):
 			return nil, failure.Misuse("", "%s: STORE is named on the command line", name)
 		case !links.MatchString(name):
