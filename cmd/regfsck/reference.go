@@ -33,12 +33,11 @@ func runExplain(s *session, c *cli.Context) error {
 	show := func(v view.View) error {
 		return pages(s, !c.Bool("no-pager"), func(w io.Writer) error { return v.WriteText(w, s.text(color)) })
 	}
-	switch c.NArg() {
-	case 0:
+	switch n := c.NArg(); {
+	case n == 0:
 		return show(report.Explanations())
-	case 1:
-	default:
-		return failure.Misuse(seeHelp("explain"), "explain takes one ID, and %d were given", c.NArg())
+	case n > 1:
+		return failure.Misuse(seeHelp("explain"), "explain takes one ID, and %d were given", n)
 	}
 	id, ok := finding.Parse(c.Args().First())
 	if !ok {
@@ -125,10 +124,11 @@ func runMan(s *session, c *cli.Context) error {
 			return err
 		}
 		path := filepath.Join(dir, fmt.Sprintf("man%d", m.Section), fmt.Sprintf("%s.%d", m.Title, m.Section))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return failure.Misuse("", "%w", failure.Unwritable(path, err))
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, text.Bytes(), 0o644)
 		}
-		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+		if err != nil {
 			return failure.Misuse("", "%w", failure.Unwritable(path, err))
 		}
 	}

@@ -40,7 +40,7 @@ func runStatus(s *session, c *cli.Context) error {
 	if _, err := os.Lstat(p.state); p.consent.state != "" || err != nil {
 		d.Checks = append(d.Checks, "--state", p.state)
 	}
-	if p.runs, err = p.weigh(c.Context, s, d); err != nil {
+	if err := p.weigh(c.Context, s, d); err != nil {
 		return err
 	}
 	if d.Last, err = readRecord(p.state, p.target); err != nil {
@@ -51,18 +51,18 @@ func runStatus(s *session, c *cli.Context) error {
 
 // weigh fills in how much each run keeps for undo, from the store if requests are free, else
 // from the journals. It refuses a state directory of another store.
-func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) ([]journal.Summary, error) {
+func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) error {
 	kept := func(id string) (int64, error) { return quarantinedBytes(p.state, id) }
 	if !p.target.Traits().RequestsCost {
 		w, err := p.writer(ctx)
 		switch {
 		case errors.Is(err, errors.ErrUnsupported):
 		case err != nil:
-			return nil, err
+			return err
 		default:
 			defer w.Close()
 			if err := w.Claimed(); errors.Is(err, backend.ErrOther) {
-				return nil, failure.Misuse("", "%w", err)
+				return failure.Misuse("", "%w", err)
 			}
 			d.Asked = true
 			kept = func(id string) (int64, error) { return apply.Kept(ctx, w, p.state, id) }
@@ -73,7 +73,7 @@ func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) ([]j
 		if r.Keep && r.Status != journal.Purged {
 			var err error
 			if run.Kept, err = kept(r.ID); ctx.Err() != nil {
-				return nil, ctx.Err()
+				return ctx.Err()
 			} else if err != nil {
 				s.say("it is unknown how much run " + r.ID + " keeps: " + err.Error())
 				d.Exit |= exitcode.Incomplete
@@ -81,7 +81,7 @@ func (p *pastRuns) weigh(ctx context.Context, s *session, d *report.Status) ([]j
 		}
 		d.Runs = append(d.Runs, run)
 	}
-	return p.runs, nil
+	return nil
 }
 
 // quarantinedBytes returns how many bytes a run keeps for undo, by its journal.

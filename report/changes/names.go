@@ -188,10 +188,8 @@ func (h *holders) claim() {
 		h.claimByLinks()
 		return
 	}
-	loose := map[string]bool{}
-	fell := map[string]*holder{} // by repository and digest: the holder of a manifest
+	fell := map[string]*holder{} // by repository and digest of each loose manifest: its holder, nil until it has one
 	for _, s := range h.loose {
-		loose[s.Repository+"@"+s.Digest] = true
 		fell[s.Repository+"@"+s.Digest] = nil
 	}
 	owner := map[string]*holder{}
@@ -220,8 +218,8 @@ func (h *holders) claim() {
 		}
 		for id := range graph.ReachableFrom(g, r, roots) {
 			digest := g.NameOf(id)
-			if name := o.repository + "@" + digest; !o.whole && loose[name] {
-				delete(loose, name)
+			name := o.repository + "@" + digest
+			if holder, loose := fell[name]; loose && holder == nil && !o.whole {
 				fell[name] = o
 				o.manifests++
 			}
@@ -242,7 +240,7 @@ func (h *holders) claim() {
 	}
 	var rest []*holder
 	for _, s := range h.loose {
-		if !loose[s.Repository+"@"+s.Digest] {
+		if fell[s.Repository+"@"+s.Digest] != nil {
 			continue
 		}
 		o := h.of(s.Repository, "")
@@ -252,7 +250,7 @@ func (h *holders) claim() {
 			rest = append(rest, o)
 		}
 	}
-	clear(loose)
+	clear(fell)
 	for _, o := range rest {
 		reach(o)
 	}
