@@ -359,13 +359,6 @@ func (l *lookedFields) hashed() (percent float64, certain bool) {
 	return n, ok && err == nil
 }
 
-// hashesAgain reports whether a check with l hashed all that one with other did.
-func (l *lookedFields) hashesAgain(other *lookedFields) bool {
-	mine, certain := l.hashed()
-	theirs, known := other.hashed()
-	return certain && mine == 100 || certain && known && mine >= theirs
-}
-
 // covers reports whether a check with l would have found again a finding of a check with
 // other. nil stands for a check without flags.
 func (l *lookedFields) covers(other *lookedFields, id string) bool {
@@ -378,7 +371,9 @@ func (l *lookedFields) covers(other *lookedFields, id string) bool {
 	kind, _ := finding.Parse(id)
 	switch kind {
 	case finding.BlobCorrupt:
-		return l.hashesAgain(other)
+		mine, certain := l.hashed()
+		theirs, known := other.hashed()
+		return certain && (mine == 100 || known && mine >= theirs)
 	case finding.ForeignFile, finding.TmpStale:
 		return l.Thorough || !other.Thorough
 	case finding.ManifestUntagged, finding.LayerLinkUnreferenced, finding.BlobOrphan, finding.RepoEmpty:

@@ -82,16 +82,6 @@ func (t *text) command(flags ...string) string {
 	return strings.Join(append([]string{commandOf(append([]string{t.verb}, t.Repeat...)...)}, flags...), " ")
 }
 
-// facts writes a table of names and values without those that are "".
-func (t *text) facts(width int, rows [][2]string) {
-	t.BareTable(1, view.Column{Width: width}, view.Column{})
-	for _, row := range rows {
-		if row[1] != "" {
-			t.Row(t.Paint(view.Dim, row[0]), row[1])
-		}
-	}
-}
-
 // cropped shortens digests on a terminal, so that lines fit.
 func (t *text) cropped(s string) string {
 	if !t.Terminal || t.FullPaths {

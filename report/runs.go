@@ -144,7 +144,7 @@ func (r *PastRun) View(o view.Options) view.View {
 		run := &runText{&Run{Command: r.Summary.Command, Store: r.Store, State: r.State, Outcome: r.Outcome}, t.Printer}
 		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(r.Summary.Command)), "  ", words.Clean(r.Summary.Target))
 		t.Gap()
-		t.facts(8, [][2]string{
+		t.Facts(8, [][2]string{
 			{"run", words.Clean(r.Summary.ID)}, {"plan", words.Clean(r.Summary.Plan)}, {"began", document.Time(r.Summary.Began)}, {"ended", document.Time(r.Ended)},
 			{"journal", words.Clean(journal.Dir(r.State, r.Summary.ID))},
 		})

@@ -183,7 +183,7 @@ func (s *Status) check(t *text) {
 	if n := l.Totals.ReclaimableBytes; n > 0 {
 		freed = words.Size(n)
 	}
-	t.facts(12, [][2]string{{"when", when}, {"looked for", looked}, {"store", contents(&l.Totals)}, {"can be freed", freed}})
+	t.Facts(12, [][2]string{{"when", when}, {"looked for", looked}, {"store", contents(&l.Totals)}, {"can be freed", freed}})
 	if len(l.Found) > 0 {
 		t.Gap()
 		t.Table(1, view.Column{Name: "found", Width: 25}, view.Column{Name: "severity", Width: 10}, view.Column{Name: "count", Width: 10, Right: true}, view.Column{Name: "size", Width: 12, Right: true, Drop: 1}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 2})

@@ -238,7 +238,7 @@ func (l *TagTree) View(o view.Options) view.View {
 	return l.list(o, func(t lister) {
 		r := &l.Tag
 		t.head("  " + t.Paint(view.Bold, words.Clean(l.Repository+":"+r.Name)))
-		t.facts(11, [][2]string{
+		t.Facts(11, [][2]string{
 			{"digest", words.Clean(r.Digest)}, {"kind", r.kind()}, {"platforms", words.Clean(strings.Join(r.Platforms, ", "))},
 			{"size", words.Size(r.Size) + " to pull all platforms"}, {"own", words.Size(r.Own) + " freed if only this tag is removed"},
 			{"pushed", Day(r.Pushed)}, {"created", Day(r.Created)}, {"referrers", r.about()},

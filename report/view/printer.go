@@ -156,6 +156,16 @@ func (p *Printer) BareTable(steps int, columns ...Column) {
 // Row adds a row to the table.
 func (p *Printer) Row(cells ...string) { p.put(Block{Kind: RowBlock, Cells: cells}) }
 
+// Facts adds a table of names, of that width, and values. Those that are "" are left out.
+func (p *Printer) Facts(width int, rows [][2]string) {
+	p.BareTable(1, Column{Width: width}, Column{})
+	for _, row := range rows {
+		if row[1] != "" {
+			p.Row(p.Paint(Dim, row[0]), row[1])
+		}
+	}
+}
+
 // Commands adds suggested commands with descriptions.
 func (p *Printer) Commands(Commands [][2]string) {
 	if len(Commands) > 0 {
