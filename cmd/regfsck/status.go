@@ -140,10 +140,7 @@ func keepRecord(ctx context.Context, r *report.Check, t location.Location, state
 		return "", false
 	}
 	err := writeRecord(context.WithoutCancel(ctx), r, t, state, out)
-	switch {
-	case err == nil:
-		return "", false
-	case asked == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)):
+	if err == nil || asked == "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		return "", false
 	}
 	return fmt.Sprintf("What this check found is not recorded for regfsck status: %v.", err), asked != ""

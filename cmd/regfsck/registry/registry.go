@@ -41,17 +41,10 @@ const questions = 10
 
 // String describes a registry in that state, to follow its address: "is read-only".
 func (s State) String() string {
-	switch s {
-	case Absent:
-		return "doesn't answer"
-	case ReadOnly:
-		return "is read-only"
-	case Writable:
-		return "takes pushes"
-	case LoginWanted:
-		return "requires a login, so it is unknown whether it is read-only"
-	}
-	return "doesn't report which methods it allows"
+	return [...]string{
+		Absent: "doesn't answer", ReadOnly: "is read-only", Unclear: "doesn't report which methods it allows",
+		LoginWanted: "requires a login, so it is unknown whether it is read-only", Writable: "takes pushes",
+	}[s]
 }
 
 // Ask determines whether a registry runs at an address and whether it accepts pushes.

@@ -55,9 +55,8 @@ func Verify(s string) (graph.Verify, error) {
 	if n, err := Bytes(s); err == nil && strings.HasSuffix(s, "B") { // a number without a unit may be meant as a share
 		return graph.Verify{Budget: n}, nil
 	}
-	share, ok := strings.CutSuffix(s, "%")
-	n, err := strconv.ParseFloat(share, 64)
-	if !ok || err != nil || !(n > 0 && n <= 100) {
+	n, ok := percent(s)
+	if !ok || n == 0 {
 		return graph.Verify{}, fmt.Errorf("is manifests, all, or a share like 5%%, or else missing, a part like 3/30, or a size like 200GiB, not %q", s)
 	}
 	if n == 100 {
@@ -78,11 +77,17 @@ func Part(s string) (p ledger.Part, ok bool) {
 	return p, err == nil && broke == nil && p.I >= 1 && p.I <= p.N
 }
 
-// Share parses a percentage from 0 to 100 and returns it as a fraction.
-func Share(s string) (float64, error) {
+// percent parses a percentage from 0 to 100.
+func percent(s string) (n float64, ok bool) {
 	digits, ok := strings.CutSuffix(s, "%")
 	n, err := strconv.ParseFloat(digits, 64)
-	if !ok || err != nil || !(n >= 0 && n <= 100) {
+	return n, ok && err == nil && n >= 0 && n <= 100
+}
+
+// Share parses a percentage from 0 to 100 and returns it as a fraction.
+func Share(s string) (float64, error) {
+	n, ok := percent(s)
+	if !ok {
 		return 0, fmt.Errorf("is a share like 25%%, not %q", s)
 	}
 	return n / 100, nil
