@@ -9,6 +9,7 @@ package finding
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 )
@@ -76,6 +77,17 @@ type Finding struct {
 	Spare        bool     // of lost bytes: a source has them, and a fix copies them only with HealAll
 	InGrace      bool     // garbage in grace: counted, not listed in text, kept by a fix
 	Withdrawn    bool     // every image that needs it is withdrawn, as requested
+}
+
+// Where yields the findings that wanted selects, in order.
+func Where(all iter.Seq[Finding], wanted func(*Finding) bool) iter.Seq[Finding] {
+	return func(yield func(Finding) bool) {
+		for f := range all {
+			if wanted(&f) && !yield(f) {
+				return
+			}
+		}
+	}
 }
 
 // Link is what a fix needs of a link.

@@ -49,16 +49,12 @@ func isOwnDirectory(s *plan.Step) bool {
 
 // Decisions returns the findings whose cure needs a request, in order; none for a removal.
 func (p *Of) Decisions() iter.Seq[finding.Finding] {
-	return func(yield func(finding.Finding) bool) {
-		if p.Policy.Removal != nil {
-			return
-		}
-		for f := range p.Result.Findings {
-			if f.Cure.Asks() && !f.InGrace && !p.Policy.Cures(f.Kind) && !p.Policy.Skips(f.Kind) && !yield(f) {
-				return
-			}
-		}
+	if p.Policy.Removal != nil {
+		return func(func(finding.Finding) bool) {}
 	}
+	return finding.Where(p.Result.Findings, func(f *finding.Finding) bool {
+		return f.Cure.Asks() && !f.InGrace && !p.Policy.Cures(f.Kind) && !p.Policy.Skips(f.Kind)
+	})
 }
 
 // Changes returns the lines of the diff: repositories by name, then what is of no repository,
@@ -207,11 +203,5 @@ func Sums(all []Change) iter.Seq[Sum] {
 // Uncured yields the findings of a kind that nothing cures: of TagFromSource the tags and
 // untagged manifests that can't be copied, of ManifestLost the images that can't be restored.
 func Uncured(r *check.Result, kind finding.Kind) iter.Seq[finding.Finding] {
-	return func(yield func(finding.Finding) bool) {
-		for f := range r.Findings {
-			if f.Kind == kind && f.Cure == finding.CureNone && !yield(f) {
-				return
-			}
-		}
-	}
+	return finding.Where(r.Findings, func(f *finding.Finding) bool { return f.Kind == kind && f.Cure == finding.CureNone })
 }

@@ -146,14 +146,11 @@ func findingCells(f finding.Finding) []string {
 
 // acceptedSheet returns the accepted findings.
 func acceptedSheet(c *report.Check) sheet {
-	return sheet{columns("reason", "until", "severity", "id", "path:path", "bytes:bytes", "affects_count:count", "affects", "entry"), func(yield func([]string) bool) {
-		for f := range c.Result.Findings {
-			r := c.Accepted.By(&f)
-			if r != nil && !yield([]string{r.Reason, r.Until, f.Kind.Severity().String(), f.Kind.String(), f.Path, digits(f.Bytes), digits(f.AffectsCount), strings.Join(f.Affects, " "), r.Where()}) {
-				return
-			}
-		}
-	}}
+	accepted := finding.Where(c.Result.Findings, func(f *finding.Finding) bool { return c.Accepted.By(f) != nil })
+	return sheet{columns("reason", "until", "severity", "id", "path:path", "bytes:bytes", "affects_count:count", "affects", "entry"), document.Map(accepted, func(f finding.Finding) []string {
+		r := c.Accepted.By(&f)
+		return []string{r.Reason, r.Until, f.Kind.Severity().String(), f.Kind.String(), f.Path, digits(f.Bytes), digits(f.AffectsCount), strings.Join(f.Affects, " "), r.Where()}
+	})}
 }
 
 // fateSheet returns the entries of --accept that don't simply apply.

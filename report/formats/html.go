@@ -213,13 +213,8 @@ func (p *htmlReport) check(c *report.Check) {
 	if c.Accepted != nil {
 		title = "All other findings"
 	}
-	p.table("findings", title, "", sheet{findingColumns(), func(yield func([]string) bool) {
-		for f := range c.Result.Findings {
-			if c.Accepted.By(&f) == nil && !yield(findingCells(f)) {
-				return
-			}
-		}
-	}})
+	others := finding.Where(c.Result.Findings, func(f *finding.Finding) bool { return c.Accepted.By(f) == nil })
+	p.table("findings", title, "", sheet{findingColumns(), document.Map(others, findingCells)})
 	if u := c.Usage(); u != nil {
 		l := report.RepositoryList{Rows: largestFirst(u)}
 		p.table("repositories", "Repositories", "own: freed if the repository is removed. shared: other repositories use it too.", repositoriesSheet(&l))
