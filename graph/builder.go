@@ -61,6 +61,7 @@ func (g Builder) addNode(id uint32, m walker.Manifest) {
 	if m.Err != nil {
 		g.Whys[at] = m.Err
 	}
+	g.warm(len(m.Manifest.Refs), func(i int) *layout.Digest { return &m.Manifest.Refs[i].Digest })
 	for _, r := range m.Manifest.Refs {
 		ref := g.idOfAny(layout.AnyDigest{Digest: r.Digest, Other: r.Other})
 		g.edges = append(g.edges, newEdge(r, ref))
@@ -114,6 +115,7 @@ func (r *Repository) tagNamed(name string) uint32 {
 func (g Builder) Links(name string, links []walker.Link) error {
 	r := &g.Repos[g.repository(name)]
 	r.Exists = true
+	g.warm(len(links), func(i int) *layout.Digest { return &links[i].Path })
 	for i := range links {
 		g.addLink(r, &links[i])
 	}

@@ -38,6 +38,7 @@ type Table struct {
 	Sizes    []int64
 	Modified []uint32 // seconds since 1970
 	archived Bitset   // by id: the storage class says so
+	read     byte     // what warm read: the compiler would leave out reads without a use
 }
 
 // chunks are records in pieces that are not moved: one slice of hundreds of megabytes would be
@@ -148,9 +149,7 @@ func (t *Table) find(d layout.Digest) (uint32, bool) {
 		other := binary.BigEndian.Uint64(shard[i][1:])
 		return other < next || other == next && shard[i].Compare(d) < 0
 	}
-	guess := expected(&d, n)
-	// The digest that is there shows how far the estimate is off.
-	guess = min(max(0, 2*guess-expected(&shard[guess], n)), n-1)
+	guess := place(shard, &d)
 	lo, hi := 0, n // the first digest that isn't below d is in [lo, hi]
 	if below(guess) {
 		lo = guess + 1
@@ -175,9 +174,36 @@ func (t *Table) find(d layout.Digest) (uint32, bool) {
 	return t.First[d[0]] + uint32(at), at < n && shard[at] == d
 }
 
-// expected returns where d is in a shard of n digests that are evenly distributed.
-func expected(d *layout.Digest, n int) int {
+// place returns where d is in a shard, if the digests are evenly distributed. The one that
+// is at a first estimate shows how far that is off.
+func place(shard []layout.Digest, d *layout.Digest) int {
+	n := len(shard)
+	guess := estimate(d, n)
+	return min(max(0, 2*guess-estimate(&shard[guess], n)), n-1)
+}
+
+func estimate(d *layout.Digest, n int) int {
 	return int(uint64(binary.BigEndian.Uint32(d[1:])) * uint64(n) >> 32)
+}
+
+// warm reads where digests are that are looked up next. The processor reads several of these
+// places at once; searches, one after the other, would each wait for memory.
+func (t *Table) warm(n int, digest func(i int) *layout.Digest) {
+	var at [64]int
+	for from := 0; from < n; from += len(at) {
+		group := at[:min(len(at), n-from)]
+		for i := range group {
+			d := digest(from + i)
+			if shard := t.digests[d[0]]; len(shard) > 0 {
+				group[i] = place(shard, d)
+			}
+		}
+		for i := range group {
+			if shard := t.digests[digest(from + i)[0]]; len(shard) > 0 {
+				t.read ^= shard[group[i]][0]
+			}
+		}
+	}
 }
 
 // digest returns the digest of a blob's id; zero for another algorithm.
