@@ -318,7 +318,8 @@ type Hashed struct {
 	Err   error // of HashUnreadable
 }
 
-const hashBuffer = 1 << 20
+// hashBuffers has buffers of the bytes that are hashed at once.
+var hashBuffers = sync.Pool{New: func() any { return new([1 << 20]byte) }}
 
 // Hash reads the n blobs with the digests digest(0) … digest(n-1) to their ends, in
 // parallel, and passes the result of each to each, one at a time, in any order. Give the
@@ -327,12 +328,11 @@ const hashBuffer = 1 << 20
 // and is returned.
 func (w *Walker) Hash(ctx context.Context, n int, digest func(i int) layout.AnyDigest, read func(bytes int64), each func(i int, h Hashed) error) error {
 	return serially(ctx, w, n, 1, func() func(ctx context.Context, i int) Hashed {
-		buf := make([]byte, hashBuffer)
-		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), buf, read) }
+		return func(ctx context.Context, i int) Hashed { return w.hash(ctx, digest(i), read) }
 	}, each)
 }
 
-func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read func(int64)) Hashed {
+func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, read func(int64)) Hashed {
 	sum := d.Hash()
 	if sum == nil {
 		return Hashed{State: HashUnreadable, Err: backend.ErrNoProof}
@@ -345,8 +345,10 @@ func (w *Walker) hash(ctx context.Context, d layout.AnyDigest, buf []byte, read 
 		return Hashed{State: HashUnreadable, Err: err}
 	}
 	defer f.Close()
+	buf := hashBuffers.Get().(*[1 << 20]byte)
+	defer hashBuffers.Put(buf)
 	for ctx.Err() == nil {
-		n, err := f.Read(buf)
+		n, err := f.Read(buf[:])
 		sum.Write(buf[:n])
 		if read != nil {
 			read(int64(n))
