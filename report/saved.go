@@ -564,7 +564,7 @@ func (s *SavedPlan) View(o view.Options) view.View {
 	return p.text(o, func(t *planText) {
 		t.Rest = "regfsck show --json has all of them"
 		t.title(t.Paint(view.Bold, "regfsck "+words.Clean(s.Header.Command)), "  ", words.Clean(s.Header.Target))
-		t.Para(1, "A saved plan, made "+document.Time(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.flags()...)))
+		t.Para(1, "A saved plan, made "+document.Time(s.Header.Made)+" by regfsck "+words.Clean(s.Header.Tool)+": "+words.Clean(commandOf(s.words()...)))
 		t.changes()
 		t.sums()
 		t.Para(0, "The file has only the steps. regfsck apply shows what is kept, and whether the plan would be refused today.")
@@ -576,30 +576,9 @@ func (s *SavedPlan) View(o view.Options) view.View {
 	})
 }
 
-// flags returns the arguments that the plan was made with, as far as the file has them.
-func (s *SavedPlan) flags() []string {
-	h := &s.Header
-	words := []string{h.Command, h.Target, "--grace", h.Grace}
-	for _, flag := range []struct {
-		name string
-		set  bool
-	}{{"--untagged", h.Untagged}, {"--thorough", h.Thorough}, {"--from-all", h.FromAll}} {
-		if flag.set {
-			words = append(words, flag.name)
-		}
-	}
-	if h.Verify == "all" {
-		words = append(words, "--verify", "all")
-	}
-	for _, list := range []struct {
-		name   string
-		values []string
-	}{{"--skip", h.Off}, {"--also", h.OnRequest}, {"--from", h.From}, {"--repo", h.Repo}, {"--from-repo", h.FromRepo}} {
-		for _, v := range list.values {
-			words = append(words, list.name, v)
-		}
-	}
-	return words
+// words returns the command that the plan was made with, as far as the file has it.
+func (s *SavedPlan) words() []string {
+	return append([]string{s.Header.Command, s.Header.Target}, s.Header.Flags()...)
 }
 
 // Short returns the plan in one line.
@@ -626,7 +605,7 @@ type savedPlanFields struct {
 func (s *SavedPlan) Fields() any {
 	p := s.AsPlan()
 	return savedPlanFields{
-		headFields{SavedPlanSchema, toolOf(s.Version), s.Header.Target}, s.File, s.Header.Command, document.Time(s.Header.Made), s.Header.Tool, s.flags(), s.Plan.ID(), s.Plan.Totals(), p.sumFields(),
+		headFields{SavedPlanSchema, toolOf(s.Version), s.Header.Target}, s.File, s.Header.Command, document.Time(s.Header.Made), s.Header.Tool, s.words(), s.Plan.ID(), s.Plan.Totals(), p.sumFields(),
 		document.List(p.repairs()), document.List(p.removals()), document.Each(s.Plan.Steps, func(s *plan.Step) *plan.Step { return s }), exitOf(0),
 	}
 }

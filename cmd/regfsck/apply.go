@@ -65,7 +65,7 @@ func runApply(s *session, c *cli.Context) error {
 	if j.target, err = s.resolve(c, store); err != nil {
 		return err
 	}
-	j.repeat = slices.Concat([]string{store}, wordsOf(j.header), j.reach)
+	j.repeat = slices.Concat([]string{store}, j.header.Flags(), j.reach)
 	renamed, _ := sources.Renames(j.header.FromRepo, j.header.From) // checked when the plan was made
 	j.from = sourcesFor(s, c, j.target, j.out).OpenSaved(c.Context, j.header.From, renamed)
 	defer j.from.Close()
@@ -93,31 +93,6 @@ func policyFrom(h plan.Header) (p policy, err error) {
 		return p, failure.Misuse("", "it has the finding %q, which this version doesn't know", unknown)
 	}
 	return p, nil
-}
-
-// wordsOf returns the flags of fix that make a plan with this header.
-func wordsOf(h plan.Header) []string {
-	words := []string{"--grace", h.Grace, "--uploads-older-than", h.Uploads}
-	add := func(given bool, more ...string) {
-		if given {
-			words = append(words, more...)
-		}
-	}
-	each := func(flag string, values []string) {
-		for _, v := range values {
-			words = append(words, flag, v)
-		}
-	}
-	add(h.Untagged, "--untagged")
-	add(h.Thorough, "--thorough")
-	add(h.Verify == "all", "--verify", "all")
-	add(len(h.Off) > 0, "--skip", strings.Join(h.Off, ","))
-	add(len(h.OnRequest) > 0, "--also", strings.Join(h.OnRequest, ","))
-	each("--from", h.From)
-	add(h.FromAll, "--from-all")
-	each("--repo", h.Repo)
-	each("--from-repo", h.FromRepo)
-	return words
 }
 
 // carryOut reports the plan, asks for confirmation, and executes the plan.

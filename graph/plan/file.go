@@ -25,7 +25,7 @@ const Schema = "regfsck.plan/1"
 type Header struct {
 	Schema    string    `json:"schema"`
 	Tool      string    `json:"tool"`    // its version
-	Command   string    `json:"command"` // "fix" or "rm"
+	Command   string    `json:"command"` // "fix", "rm" or "prune"
 	Target    string    `json:"target"`
 	Made      time.Time `json:"made"`
 	Grace     string    `json:"grace"`   // durations in Go's notation
@@ -40,6 +40,31 @@ type Header struct {
 	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags are copied; none for all
 	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: other names of repositories in registries among the sources
 	Until     time.Time `json:"until,omitzero"`      // when the lists or logs of images in use expire; zero for none
+}
+
+// Flags returns the flags of the command that make such a plan, as far as the header has them.
+func (h *Header) Flags() []string {
+	flags := []string{"--grace", h.Grace, "--uploads-older-than", h.Uploads}
+	add := func(given bool, more ...string) {
+		if given {
+			flags = append(flags, more...)
+		}
+	}
+	each := func(flag string, values []string) {
+		for _, v := range values {
+			flags = append(flags, flag, v)
+		}
+	}
+	add(h.Untagged, "--untagged")
+	add(h.Thorough, "--thorough")
+	add(h.Verify == "all", "--verify", "all")
+	add(len(h.Off) > 0, "--skip", strings.Join(h.Off, ","))
+	add(len(h.OnRequest) > 0, "--also", strings.Join(h.OnRequest, ","))
+	each("--from", h.From)
+	add(h.FromAll, "--from-all")
+	each("--repo", h.Repo)
+	each("--from-repo", h.FromRepo)
+	return flags
 }
 
 // footer is the last line of a plan file.
