@@ -257,7 +257,7 @@ func (t *planText) shares() {
 		return
 	}
 	t.Gap()
-	t.Table(1, view.Column{Width: 14}, view.Column{Name: "removed", Width: 12, Right: true}, view.Column{Name: "stays", Width: 12, Right: true}, view.Column{Name: "share", Width: 10, Right: true})
+	t.Table(1, view.Column{Width: 14}, view.Column{Name: "removed", Width: 12, Right: true}, view.Column{Name: "kept", Width: 12, Right: true}, view.Column{Name: "share", Width: 10, Right: true})
 	for _, s := range t.p.shares() {
 		amount, percent := words.Number[int64], "-"
 		if s.Bytes {

@@ -41,7 +41,7 @@ func (t *planText) retention() {
 	if t.p.Retention == nil {
 		return
 	}
-	losing, whole, goes, stays := [][]Retained{}, 0, 0, 0
+	losing, whole, removed, kept := [][]Retained{}, 0, 0, 0
 	for _, part := range changes.Split(t.p.Retention, func(a, b *Retained) bool { return a.Repository == b.Repository }) {
 		n := 0
 		for i := range part {
@@ -49,7 +49,7 @@ func (t *planText) retention() {
 				n++
 			}
 		}
-		goes, stays = goes+n, stays+len(part)-n
+		removed, kept = removed+n, kept+len(part)-n
 		if n == 0 {
 			whole++
 			continue
@@ -65,7 +65,7 @@ func (t *planText) retention() {
 		t.More(0, len(losing), " repositories")
 	}
 	t.Gap()
-	line := words.Number(goes) + " removed, " + words.Number(stays) + " kept"
+	line := words.Number(removed) + " removed, " + words.Number(kept) + " kept"
 	if whole > 0 {
 		line += "; " + words.Plural(whole, "repository loses nothing", "repositories lose nothing")
 	}

@@ -52,11 +52,11 @@ func TestAPlanIsShownByName(t *testing.T) {
 	for _, c := range []struct {
 		refs, want []string
 	}{
-		{[]string{"app/web:1.3"}, []string{"app/web:1.3 image, " + freed("app/web:1.3") + " only it holds"}},
+		{[]string{"app/web:1.3"}, []string{"app/web:1.3 image, " + freed("app/web:1.3") + " only it needs"}},
 		{[]string{"app/web:1.4"}, []string{"app/web:1.4 tag; its image is kept"}},
 		{[]string{"app/cache"}, []string{"app/cache repository, 2 tags, 2 manifests, " + freed("app/cache")}},
 		{[]string{"app/web:1.3", "app/cache"}, []string{
-			"app/cache repository, 2 tags, 2 manifests, " + freed("app/cache"), "app/web:1.3 image, " + freed("app/web:1.3") + " only it holds",
+			"app/cache repository, 2 tags, 2 manifests, " + freed("app/cache"), "app/web:1.3 image, " + freed("app/web:1.3") + " only it needs",
 		}},
 	} {
 		got := slices.DeleteFunc(lines(c.refs...), func(line string) bool { return strings.HasPrefix(line, "other files ") })

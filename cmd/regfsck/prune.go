@@ -108,7 +108,7 @@ func completeDecisions(decisions []gc.Decision, p *plan.Plan) {
 	}
 	for i := range decisions {
 		if d := &decisions[i]; d.Subject != "" && unneeded[d.Ref()] {
-			d.Keep, d.Why = false, "goes with "+d.Subject
+			d.Keep, d.Why = false, "removed with "+d.Subject
 		}
 	}
 }

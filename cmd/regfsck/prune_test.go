@@ -201,7 +201,7 @@ func TestPruneReasons(t *testing.T) {
 		}
 	}
 	gone, stays := signature(app[0]), signature(app[5])
-	if v := p.of(t, gone); v.Keep || v.Subject != app[0].Digest.String() || v.Why != "goes with "+app[0].Digest.String() {
+	if v := p.of(t, gone); v.Keep || v.Subject != app[0].Digest.String() || v.Why != "removed with "+app[0].Digest.String() {
 		t.Errorf("%s: %+v", gone, v)
 	}
 	if v := p.of(t, stays); !v.Keep || v.Subject != app[5].Digest.String() {

@@ -200,7 +200,7 @@ func TestASavedPlanIsShown(t *testing.T) {
 		want    []string
 	}{
 		{"rm STORE app web:v1", []string{"regfsck rm  STORE", "by regfsck 0.1.0", "PLAN ", "regfsck apply DIR/plan"}},
-		{"rm STORE web:v1 web:v2", []string{"- web          2 tags, 2 manifests, 295 KiB only they hold"}},
+		{"rm STORE web:v1 web:v2", []string{"- web          2 tags, 2 manifests, 295 KiB only they need"}},
 		{"fix STORE --untagged --grace 2h", []string{"NOTHING TO DO", "--grace 2h0m0s", "--untagged"}},
 	} {
 		if exit := f.run(append(strings.Fields(c.command), "--save-plan", "DIR/plan")...); exit&(16|64) != 0 {

@@ -166,7 +166,7 @@ func (c *changer) abort(ctx context.Context, results []*stepResult) {
 	for _, w := range results {
 		switch err := w.receipts[0].Err; {
 		case errors.Is(err, fs.ErrNotExist): // another process aborted it, or an answer was lost
-			w.skip("it is gone")
+			w.skip("it no longer exists")
 		case errors.Is(err, fs.ErrPermission), errors.Is(err, backend.ErrNoMultipart):
 			denied = append(denied, w)
 		}

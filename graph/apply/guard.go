@@ -151,14 +151,14 @@ func storeRefusals(r *check.Result, l Limits) (all []Refusal) {
 			How: "Check that this is the whole store and that all its disks are mounted. If it isn't needed any more, delete its directory.",
 		})
 	}
-	if gone := missingBlobs(r); float64(gone) > l.MaxDelete*float64(gone+r.Totals.ReferencedBlobs) {
-		missing := " are missing"
-		if gone == 1 {
-			missing = " is missing"
+	if missing := missingBlobs(r); float64(missing) > l.MaxDelete*float64(missing+r.Totals.ReferencedBlobs) {
+		verb := " are missing"
+		if missing == 1 {
+			verb = " is missing"
 		}
 		all = append(all, Refusal{
-			Why: words.Number(gone) + " of " + words.Plural(gone+r.Totals.ReferencedBlobs, "needed blob", "needed blobs") + missing,
-			How: "Check that all disks of the store are mounted. If that many are really lost, add " + maxDeleteFlag(gone, gone+r.Totals.ReferencedBlobs) + ".",
+			Why: words.Number(missing) + " of " + words.Plural(missing+r.Totals.ReferencedBlobs, "needed blob", "needed blobs") + verb,
+			How: "Check that all disks of the store are mounted. If that many are really lost, add " + maxDeleteFlag(missing, missing+r.Totals.ReferencedBlobs) + ".",
 		})
 	}
 	return all
@@ -169,7 +169,7 @@ func missingBlobs(r *check.Result) int {
 	if r.Counts[finding.BlobMissing].Count+r.Counts[finding.ManifestMissing].Count+r.Counts[finding.TagDangling].Count == 0 {
 		return 0
 	}
-	gone := map[layout.AnyDigest]bool{}
+	missing := map[layout.AnyDigest]bool{}
 	for f := range r.Findings {
 		switch f.Kind {
 		case finding.BlobMissing, finding.ManifestMissing, finding.TagDangling:
@@ -177,11 +177,11 @@ func missingBlobs(r *check.Result) int {
 				continue
 			}
 			if d, ok := layout.ParseAnyDigest(f.Digest); ok {
-				gone[d] = true
+				missing[d] = true
 			}
 		}
 	}
-	return len(gone)
+	return len(missing)
 }
 
 // maxKeys is the most keys of a refusal.
@@ -209,17 +209,17 @@ type Share struct {
 // Shares returns how much of a store a plan removes. The store includes what interrupted runs
 // removed, but the plan doesn't. Both reports and the guard use it.
 func Shares(r *check.Result, p *plan.Plan, f Facts) []Share {
-	t, going, gone := &r.Totals, RemovalTotals(p, f), f.removed
-	share := func(name string, going, is, gone int) Share {
-		return Share{name, int64(going), int64(is - going), int64(is + gone), false}
+	t, planned, before := &r.Totals, RemovalTotals(p, f), f.removed
+	share := func(name string, planned, is, before int) Share {
+		return Share{name, int64(planned), int64(is - planned), int64(is + before), false}
 	}
 	return []Share{
-		share("blobs", going.Blobs, t.Blobs, gone.Blobs),
-		share("manifests", going.Manifests, t.Revisions, gone.Manifests),
-		share("tags", going.Tags, t.Tags, gone.Tags),
-		share("layer links", going.LayerLinks, t.LayerLinks, gone.LayerLinks),
-		share("repositories", going.Repositories, t.Repositories, gone.Repositories),
-		{"size of blobs", going.BlobBytes, t.Bytes - going.BlobBytes, t.Bytes + gone.BlobBytes, true},
+		share("blobs", planned.Blobs, t.Blobs, before.Blobs),
+		share("manifests", planned.Manifests, t.Revisions, before.Manifests),
+		share("tags", planned.Tags, t.Tags, before.Tags),
+		share("layer links", planned.LayerLinks, t.LayerLinks, before.LayerLinks),
+		share("repositories", planned.Repositories, t.Repositories, before.Repositories),
+		{"size of blobs", planned.BlobBytes, t.Bytes - planned.BlobBytes, t.Bytes + before.BlobBytes, true},
 	}
 }
 

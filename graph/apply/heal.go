@@ -28,7 +28,7 @@ func checkHeal(ctx context.Context, store backend.Reader, w *stepResult) error {
 		w.intents = []journal.Intent{in}
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		w.skip("it is gone")
+		w.skip("it no longer exists")
 		return nil
 	case err != nil:
 		return err

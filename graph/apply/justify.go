@@ -67,7 +67,7 @@ func (r *run) justify(ctx context.Context) (todo []*plan.Step, err error) {
 	return todo, nil
 }
 
-// failLostHeals fails and returns the copies that no longer follow because a source is gone
+// failLostHeals fails and returns the copies that no longer follow because a source is missing
 // or lost the blob. What depends on them is skipped: their objects are roots.
 func (r *run) failLostHeals(ctx context.Context) (lost map[plan.StepID]bool, err error) {
 	lost = map[plan.StepID]bool{}

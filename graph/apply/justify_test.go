@@ -62,7 +62,7 @@ func TestConcurrentChangesAreSkipped(t *testing.T) {
 		},
 		"a link is gone": {
 			func(s *fixtures.Memory) { s.Delete(link) },
-			map[string]string{link: "it is gone", blob: "kept because of " + link},
+			map[string]string{link: "it no longer exists", blob: "kept because of " + link},
 		},
 		"a blob is pushed anew": {
 			func(s *fixtures.Memory) { s.Touch(blob, now) },

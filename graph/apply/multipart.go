@@ -40,19 +40,19 @@ func checkAborts(ctx context.Context, store backend.Store, aborts, others []*ste
 		failAll(aborts, err)
 		return
 	}
-	stays := map[string]bool{}
-	maps.Copy(stays, roots)
+	kept := map[string]bool{}
+	maps.Copy(kept, roots)
 	for _, w := range others {
-		stays[w.step.Key] = stays[w.step.Key] || w.reason != ""
+		kept[w.step.Key] = kept[w.step.Key] || w.reason != ""
 	}
 	for _, w := range aborts {
 		is, ok := there[w.step.FullKey()]
 		switch {
 		case !ok:
-			w.skip("it is gone")
+			w.skip("it no longer exists")
 		case backend.Seconds(is.Started) != w.step.Modified:
 			w.skip("another one has its id now")
-		case stays[uploadDirOf(w.step.Key)]:
+		case kept[uploadDirOf(w.step.Key)]:
 			w.skip("its upload is kept")
 		}
 		w.upload, w.intents = is, []journal.Intent{intentOf(w.step)}

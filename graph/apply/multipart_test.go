@@ -81,13 +81,13 @@ func TestSkippedAborts(t *testing.T) {
 	}{
 		"gone meanwhile": {
 			func(p *parted) { p.list = at(2, func() { p.drop("1") }) },
-			map[string]string{"1": "it is gone"}, false, []string{"young"},
+			map[string]string{"1": "it no longer exists"}, false, []string{"young"},
 		},
 		"gone at the last moment": {
 			func(p *parted) {
 				p.abort = func(u backend.Upload) (bool, error) { p.drop("1"); return true, nil }
 			},
-			map[string]string{"1": "it is gone"}, false, []string{"young"},
+			map[string]string{"1": "it no longer exists"}, false, []string{"young"},
 		},
 		"another by its id": {
 			func(p *parted) { p.list = at(2, func() { p.drop("copy"); p.add(p.blob, "copy", now) }) },

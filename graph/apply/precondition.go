@@ -77,7 +77,7 @@ func checkLink(ctx context.Context, store backend.Reader, w *stepResult) error {
 	content, err := content(ctx, store, w.step.Key)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.skip("it is gone")
+		w.skip("it no longer exists")
 	case err != nil:
 		return err
 	case !holds(content, w.step):
@@ -117,7 +117,7 @@ func checkFile(ctx context.Context, store backend.Reader, w *stepResult) error {
 	item, err := w.rechecked.item, w.rechecked.err
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.skip("it is gone")
+		w.skip("it no longer exists")
 	case err != nil:
 		return err
 	case item.Size != s.Size:
@@ -195,7 +195,7 @@ func checkUpload(ctx context.Context, store backend.Reader, w *stepResult) error
 	}
 	switch {
 	case len(in.dirs) == 0:
-		w.skip("it is gone")
+		w.skip("it no longer exists")
 	case len(w.intents) == 0: // empty directories are removed whatever their times
 	case bytes != w.step.Size || backend.Seconds(newest) != w.step.Modified:
 		w.skip("it was written to")
@@ -227,7 +227,7 @@ func checkWrite(ctx context.Context, store backend.Reader, w *stepResult) error 
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	case !s.Absent:
-		w.skip("it is gone")
+		w.skip("it no longer exists")
 		return nil
 	}
 	in.Made, err = missingDir(ctx, store, path.Dir(s.Key))

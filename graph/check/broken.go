@@ -219,12 +219,12 @@ func (j tagRules) withdraw(from int) {
 	if !j.blocking || !j.withdraws(finding.BlobMissing) {
 		return
 	}
-	stays := j.unremovable()
+	kept := j.unremovable()
 	whys := map[uint32]string{}
 	why := func(id uint32) string {
 		text, known := whys[id]
 		if !known {
-			text = j.missingOf(id, stays[id])
+			text = j.missingOf(id, kept[id])
 			whys[id] = text
 		}
 		return text
@@ -255,7 +255,7 @@ func (j tagRules) withdraw(from int) {
 // unremovable returns the manifests of the current repository that can't be withdrawn: a kept
 // tag has or may have them as its target, or a kept index has them as children.
 func (j tagRules) unremovable() map[uint32]bool {
-	stays := map[uint32]bool{}
+	kept := map[uint32]bool{}
 	for i := range j.Current.Tags {
 		t, entries := &j.Current.Tags[i], graph.HistoryOf(j.Current, uint32(i))
 		fixed := j.Current.BadName || t.BadName || j.IsKept(graph.Link{Kind: layout.TagCurrent, Tag: uint32(i)}) ||
@@ -265,28 +265,28 @@ func (j tagRules) unremovable() map[uint32]bool {
 		switch {
 		case t.Target == graph.None:
 			for _, h := range entries {
-				stays[h.ID] = true
+				kept[h.ID] = true
 			}
 		case fixed:
-			stays[t.Target] = true
+			kept[t.Target] = true
 		}
 	}
-	for todo := slices.Collect(maps.Keys(stays)); len(todo) > 0; {
+	for todo := slices.Collect(maps.Keys(kept)); len(todo) > 0; {
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for e, needed := range j.In(j.Current, id).Needs {
-			if e.IsEntry() && !stays[needed] {
-				stays[needed] = true
+			if e.IsEntry() && !kept[needed] {
+				kept[needed] = true
 				todo = append(todo, needed)
 			}
 		}
 	}
-	return stays
+	return kept
 }
 
 // missingOf describes what an image lacks that is to be withdrawn, "" if it isn't: it can be
-// pulled, it has another problem, or stays is set.
-func (j tagRules) missingOf(id uint32, stays bool) (why string) {
+// pulled, it has another problem, or kept is set.
+func (j tagRules) missingOf(id uint32, kept bool) (why string) {
 	if !j.IsReached(id) {
 		return ""
 	}
@@ -294,7 +294,7 @@ func (j tagRules) missingOf(id uint32, stays bool) (why string) {
 		p := &j.problems[at]
 		switch {
 		case p.repo != graph.None || !j.withdraws(p.id) || p.cure.Restores() || j.Unasked[p.obj] != "" || j.IsSpare(p.obj):
-		case stays || j.Current.BadName:
+		case kept || j.Current.BadName:
 			p.spared = true
 		case p.id == finding.BlobMissing:
 			return "it can't be pulled: " + j.NameOf(p.obj) + " is missing"

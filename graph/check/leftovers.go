@@ -23,20 +23,20 @@ func (j leftoverRules) leftovers() {
 	j.aliases()
 	j.staleHistory()
 	j.untaggedRevisions()
-	stays := j.uploads()
+	kept := j.uploads()
 	j.totals.Revisions += len(r.Revisions)
 	j.totals.LayerLinks += len(r.Layers) + len(r.Aliases)
 	if !r.Exists {
 		return
 	}
 	j.totals.Repositories++
-	if len(r.Tags)+len(j.Found) == 0 && !j.revisionStays() && !j.Pinned && !stays && !j.KeptLink && r.OwnParts() != 0 {
+	if len(r.Tags)+len(j.Found) == 0 && !j.revisionKept() && !j.Pinned && !kept && !j.KeptLink && r.OwnParts() != 0 {
 		j.local(problem{id: finding.RepoEmpty, name: layout.RepositoryKey(r.Name), obj: graph.None, cure: finding.CureRemove, inGrace: r.InGrace})
 	}
 }
 
-// revisionStays reports whether a revision remains in the repository after the plan.
-func (j leftoverRules) revisionStays() bool {
+// revisionKept reports whether a revision remains in the repository after the plan.
+func (j leftoverRules) revisionKept() bool {
 	for v := range j.Current.Manifests() {
 		if !j.RemovesUntagged() || j.Pinned || j.IsReached(v.ID) {
 			return true
@@ -103,7 +103,7 @@ func (j leftoverRules) untaggedRevisions() {
 }
 
 // uploads reports stale uploads, and returns whether any is kept.
-func (j leftoverRules) uploads() (stays bool) {
+func (j leftoverRules) uploads() (kept bool) {
 	for _, id := range slices.Sorted(maps.Keys(j.Current.Uploads)) {
 		u := j.Current.Uploads[id]
 		if !u.Own && !layout.ValidUpload(id) { // a foreign directory
@@ -115,7 +115,7 @@ func (j leftoverRules) uploads() (stays bool) {
 			continue
 		}
 		if u.Touched() > j.uploadsAfter {
-			stays = true
+			kept = true
 			continue
 		}
 		p := problem{
@@ -123,9 +123,9 @@ func (j leftoverRules) uploads() (stays bool) {
 			bytes: u.Bytes, modified: u.Newest(),
 		}
 		if u.Foreign { // it is kept, and so is its upload
-			p.cure, stays = finding.CureNone, true
+			p.cure, kept = finding.CureNone, true
 		}
 		j.local(p)
 	}
-	return stays
+	return kept
 }

@@ -107,7 +107,7 @@ var kinds = [numAll]row{
 	ManifestMissing: {
 		name: "manifest-missing", severity: Error, harms: true, cures: []Cure{CureHeal, CureRemoveAsk},
 		text: Explanation{
-			Brief:  "a tag or revision points to a manifest whose blob is gone",
+			Brief:  "a tag or revision points to a manifest whose blob is missing",
 			Means:  "A pull of this manifest, by tag or by digest, fails. What the manifest referenced is unknown, so everything in the repositories that link it is kept: layers that only it used can't be distinguished from garbage.",
 			Cause:  "A registry never links a manifest before its blob is written. So this is later damage: a garbage collection that took a live blob, a deletion by hand, a restored backup that was older or cut short, a filesystem check that removed the file.",
 			Advice: "Push the image again: the registry writes the blob anew, because it is missing, and the link is already there. If an index that is in the store names it, a push with " + Skippers + " ends at the index: remove the index's tag first, with regfsck rm --tags-only, or copy the whole index with skopeo. Restart the registry first, so that its cache no longer has the blob. If a backup, a replica or a node of a cluster has it, regfsck fix --from SOURCE copies it, with all that it needs. If no copy of the image exists any more, delete the tag or the manifest through the registry, or let regfsck fix --also manifest-missing remove the link.",
@@ -180,7 +180,7 @@ var kinds = [numAll]row{
 		name: "layer-link-missing", severity: Error, harms: true, cures: []Cure{CureRebuild},
 		text: Explanation{
 			Brief:  "the layer or config exists, but its link in this repository is missing",
-			Means:  "The blob exists, a manifest of the repository needs it, and its layer link is gone. The registry serves only what is linked, so a pull of the image is answered with 404 for this blob.",
+			Means:  "The blob exists, a manifest of the repository needs it, and its layer link is missing. The registry serves only what is linked, so a pull of the image is answered with 404 for this blob.",
 			Cause:  "A blob was deleted through the API, which removes only the link of that repository, or the _layers directory was lost or removed by a clean-up script.",
 			Advice: "With the registry stopped, regfsck fix writes the link: _layers/sha256/<hex>/link. Nothing has to be pushed: the bytes are all there.",
 		},
@@ -260,7 +260,7 @@ var kinds = [numAll]row{
 	SignatureOrphaned: {
 		name: "signature-orphaned", severity: Warning, cures: []Cure{CureRemoveAsk},
 		text: Explanation{
-			Brief:  "a signature tag whose image is gone",
+			Brief:  "a signature tag whose image is missing",
 			Means:  "A tag of the form sha256-<hex>, with or without .sig, .att or .sbom, belongs to the manifest with this digest, and no repository of the store has it any more. The tag is an ordinary one for the registry, so it keeps its own blobs.",
 			Cause:  "The image was deleted or garbage-collected; nothing deletes its signatures and attestations, which have tags of their own.",
 			Advice: "It does no harm. If you don't want to keep a signature without its image, delete the tag through the registry, or with regfsck fix --also signature-orphaned. Where a repository holds nothing but such tags, and none of their images is in this store, it may hold the signatures of images in another registry (cosign's COSIGN_REPOSITORY), and an admission policy may depend on it: nothing of it is offered for removal.",
@@ -332,8 +332,8 @@ var kinds = [numAll]row{
 	LayerLinkDangling: {
 		name: "layer-link-dangling", severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
-			Brief:  "a layer link whose blob is gone and that nothing needs",
-			Means:  "The blob is gone, and no manifest of this repository needs it. Otherwise the finding would be blob-missing.",
+			Brief:  "a layer link whose blob is missing and that nothing needs",
+			Means:  "The blob is missing, and no manifest of this repository needs it. Otherwise the finding would be blob-missing.",
 			Cause:  "Every garbage collection of the registry leaves these: it removes blobs, but not the links to them.",
 			Advice: mayStay[1:],
 		},
@@ -350,7 +350,7 @@ var kinds = [numAll]row{
 	TagHistoryStale: {
 		name: "tag-history-stale", severity: Garbage, cures: []Cure{CureRemove},
 		text: Explanation{
-			Brief:  "an entry of a tag's history whose manifest is gone",
+			Brief:  "an entry of a tag's history whose manifest is missing",
 			Means:  "The tag pointed there once. Where it points now is certain, and pulls never read its history.",
 			Cause:  "A manifest was deleted through the API: the registry removes the tags that point to it, and never cleans the history of other tags.",
 			Advice: mayStay[1:],
@@ -469,7 +469,7 @@ var kinds = [numAll]row{
 		name: "tag-withdrawn", severity: Asked, cures: []Cure{CureRemove},
 		text: Explanation{
 			Brief:  "a tag that is withdrawn: its image can't be pulled",
-			Means:  "A blob that the image needs is missing, and clients that check the manifest first (" + Skippers + ") would push nothing. Without tag and manifest link every client pushes everything. Until then the tag is gone, also for those platforms of an index that could still be pulled.",
+			Means:  "A blob that the image needs is missing, and clients that check the manifest first (" + Skippers + ") would push nothing. Without tag and manifest link every client pushes everything. Until then the tag does not exist, also for those platforms of an index that could still be pulled.",
 			Cause:  "regfsck fix was given --also blob-missing.",
 			Advice: "Look at the plan, and add --apply if it is right. Then restart the registry and push the image again. Its other layers remain in place; the next regfsck fix counts them as garbage if nothing uses them. regfsck undo restores tag and link until the run is purged.",
 		},

@@ -127,7 +127,7 @@ func (m *marker) tagRoot(i uint32, t *graph.Tag) {
 
 // pushedHere reports whether something of the repository besides the tag's current link shows
 // that its target was pushed here: a history entry, or the links of the manifest or of all
-// that it needs. A target that is gone, of a tag without history, looks the same.
+// that it needs. A target that is missing, of a tag without history, looks the same.
 func (m *marker) pushedHere(i uint32, t *graph.Tag) bool {
 	entries := graph.HistoryOf(m.Current, i)
 	switch m.StateAt(t.Target) {

@@ -5,7 +5,7 @@
 //
 // A store is read first: all blobs, then all links, then the manifests. A push writes in the
 // other order, so a link that was read never has a target that the listing lacks, unless it
-// is gone. What seems absent is rechecked by its key (package check:
+// is missing. What seems absent is rechecked by its key (package check:
 // TestASingleLieIsNeverBelieved, TestARecheckDropsNothing).
 //
 // MarkRepository then marks what is kept of one repository after the other (mark.go).
@@ -228,8 +228,8 @@ func (m *RepositoryMarks) RemovesTag(t uint32) bool {
 		return false
 	}
 	subject, tied := m.Removed.Subject[t]
-	_, goes := m.Removed.Tags[t]
-	return goes || tied && m.RemovesManifest(subject)
+	_, removed := m.Removed.Tags[t]
+	return removed || tied && m.RemovesManifest(subject)
 }
 
 // TagsOn returns the tags of a repository whose target is id.

@@ -54,7 +54,7 @@ func (m explainer) whyKept() map[uint32]string {
 			}
 		}
 		for referrer := range m.In(m.Current, v.ID).Referrers {
-			keep(referrer, "its subject "+m.NameOf(v.ID)+" stays")
+			keep(referrer, "its subject "+m.NameOf(v.ID)+" is kept")
 		}
 	}
 	last, pin := m.mayMean(), ""
@@ -82,7 +82,7 @@ func (m explainer) mayMean() string {
 
 // pin returns why a repository is pinned, as a clause: what of it is broken or can't be
 // parsed. Removed tags aren't the reason.
-func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
+func (m explainer) pin(r *graph.Repository, removed func(tag uint32) bool) string {
 	switch {
 	case r.BadName:
 		return "no registry accepts its name"
@@ -93,7 +93,7 @@ func (m explainer) pin(r *graph.Repository, goes func(tag uint32) bool) string {
 		switch t := &r.Tags[i]; {
 		case t.BadName:
 			return "no registry accepts the name of its tag " + t.Name
-		case goes(uint32(i)):
+		case removed(uint32(i)):
 		case t.Target == graph.None:
 			return "its tag " + t.Name + " has no readable target, which may be any of its manifests"
 		case m.StateAt(t.Target) != walker.ManifestGood:

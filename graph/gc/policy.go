@@ -100,8 +100,8 @@ func newFixed(g *graph.Graph, p *Policy) *fixed {
 
 // keepsRef reports whether a link is kept. The tag is 0 for links that aren't a tag's.
 func (f *fixed) keepsRef(ref graph.Ref) bool {
-	_, goes := f.Planned[ref]
-	return f.kept[ref] || f.Planned != nil && !goes
+	_, planned := f.Planned[ref]
+	return f.kept[ref] || f.Planned != nil && !planned
 }
 
 // keepsKey is keepsRef for keys that aren't links.
@@ -111,8 +111,8 @@ func (f *fixed) keepsKey(key string) bool {
 
 // Plans reports whether the plan removes a key.
 func (f *fixed) Plans(key string) bool {
-	_, goes := f.planKeys[key]
-	return goes
+	_, planned := f.planKeys[key]
+	return planned
 }
 
 // Signed is a reference of a legacy signature.

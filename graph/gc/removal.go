@@ -169,9 +169,9 @@ func (c *Removed) Takes(t uint32) bool {
 	if c == nil {
 		return false
 	}
-	_, goes := c.Tags[t]
+	_, removed := c.Tags[t]
 	_, tied := c.Subject[t]
-	return goes || tied
+	return removed || tied
 }
 
 // addDependents adds the dependent manifests: children, referrers, and targets of referrers
@@ -216,8 +216,8 @@ func (m *remover) referrersTags(c *Removed) map[uint32][]uint32 {
 	for id, tags := range all {
 		all[id] = slices.DeleteFunc(tags, func(i uint32) bool {
 			t := &m.current.Tags[i]
-			_, goes := c.Tags[i]
-			return goes || t.Target == graph.None || t.BadName || m.keepsLink(graph.Link{Kind: layout.TagCurrent, Tag: i})
+			_, removed := c.Tags[i]
+			return removed || t.Target == graph.None || t.BadName || m.keepsLink(graph.Link{Kind: layout.TagCurrent, Tag: i})
 		})
 	}
 	return all
@@ -248,8 +248,8 @@ func (m *remover) removePlanned(c *Removed) {
 		m.removeTarget(c, t)
 	}
 	for v := range m.current.Manifests() {
-		id, goes := m.Planned[graph.Ref{Repo: m.id, Link: m.current.LinkTo(v.ID)}]
-		if goes {
+		id, removed := m.Planned[graph.Ref{Repo: m.id, Link: m.current.LinkTo(v.ID)}]
+		if removed {
 			c.Dependent[v.ID] = Member{As: AsNamed}
 		}
 		if id == finding.ManifestRemoved {

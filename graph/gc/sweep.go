@@ -184,8 +184,8 @@ func (m *Marks) isNewGarbage(id uint32) bool {
 	case m.before == nil:
 		return true
 	case m.Planned != nil:
-		_, goes := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
-		return goes
+		_, planned := m.Planned[graph.Ref{Repo: graph.None, Link: graph.Link{Kind: layout.Blob, ID: id}}]
+		return planned
 	}
 	return !m.Removal.TagsOnly && (m.before.Referenced.Has(id) || m.InGrace.Has(id) && m.freed.blobs.Has(id))
 }

@@ -9,9 +9,9 @@ import (
 
 // Untagged finds the untagged manifests of a store.
 type Untagged struct {
-	scan  *graph.Scan
-	marks *Marks             // the marks of Policy.Untagged
-	goes  map[graph.Ref]bool // the revisions that it would remove
+	scan    *graph.Scan
+	marks   *Marks             // the marks of Policy.Untagged
+	removed map[graph.Ref]bool // the revisions that it would remove
 }
 
 // FindUntagged marks the store under Policy.Untagged.
@@ -21,7 +21,7 @@ func FindUntagged(s *graph.Scan) *Untagged {
 		u.marks.MarkRepository(uint32(i))
 		for _, v := range s.Graph.Repos[i].Revisions {
 			if u.marks.IsUntaggedGarbage(v.ID) {
-				u.goes[graph.Ref{Repo: uint32(i), Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] = true
+				u.removed[graph.Ref{Repo: uint32(i), Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] = true
 			}
 		}
 	}
@@ -63,7 +63,7 @@ func (u *Untagged) doubt(repository uint32, v graph.Revision) string {
 	if g.IsForeign(v.ID) {
 		return "its digest is by another algorithm than sha256"
 	}
-	if u.goes[graph.Ref{Repo: repository, Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] {
+	if u.removed[graph.Ref{Repo: repository, Link: graph.Link{Kind: layout.Revision, ID: v.ID}}] {
 		return ""
 	}
 	for i := range g.Repos[repository].Tags {

@@ -87,9 +87,9 @@ func (d dated) compare(o dated) int {
 	return cmp.Or(cmp.Compare(d.date, o.date), cmp.Compare(d.pushed, o.pushed))
 }
 
-// dateOf returns the dates of a tag and writes them to its verdict. stays is why a tag
+// dateOf returns the dates of a tag and writes them to its verdict. kept is why a tag
 // without a usable date is kept.
-func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, stays string) {
+func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, kept string) {
 	if believable(t.Pushed, o.Now) && !(by == Created && o.Store.Copied()) {
 		d.pushed = t.Pushed
 	}
@@ -108,13 +108,13 @@ func (o Options) dateOf(t *Tag, by Time, v *Verdict) (d dated, stays string) {
 	v.Date = d.date
 	switch {
 	case t.Doubt != "":
-		stays = "in doubt (" + t.Doubt + ")"
+		kept = "in doubt (" + t.Doubt + ")"
 	case t.Digest == layout.Digest{}:
-		stays = "in doubt (its digest is unknown)"
+		kept = "in doubt (its digest is unknown)"
 	case d.date == 0:
-		stays = "of unknown age (" + v.Note + ")"
+		kept = "of unknown age (" + v.Note + ")"
 	}
-	return d, stays
+	return d, kept
 }
 
 // date sets the dates of all verdicts, keeps referrers tags and undated tags apart, and sorts
@@ -126,9 +126,9 @@ func (e *evaluation) date() {
 			v.Why = "it is kept as long as " + v.Subject.String()
 			continue
 		}
-		d, stays := e.options.dateOf(t, e.rules.By, v)
-		if stays != "" {
-			e.keep(i, stays)
+		d, kept := e.options.dateOf(t, e.rules.By, v)
+		if kept != "" {
+			e.keep(i, kept)
 			continue
 		}
 		d.tag = i

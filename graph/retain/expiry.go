@@ -47,7 +47,7 @@ func (e *evaluation) expire() {
 		return
 	}
 	e.expired = map[int]string{}
-	stays := e.order[:0:0]
+	kept := e.order[:0:0]
 	for _, d := range e.order {
 		at, says := int64(0), ""
 		if t := &e.tags[d.tag]; believable(t.Pushed, e.options.Now) {
@@ -61,10 +61,10 @@ func (e *evaluation) expire() {
 			e.expired[d.tag] = "expired " + date + " (quay.expires-after " + says + ")"
 			continue
 		}
-		stays = append(stays, d)
+		kept = append(kept, d)
 		if !e.rules.keeps() {
 			e.keep(d.tag, "honour-expiry ("+date+")")
 		}
 	}
-	e.order = stays
+	e.order = kept
 }

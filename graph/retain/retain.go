@@ -172,12 +172,12 @@ func JudgeUntagged(manifests []Tag, rules Rules, o Options) ([]Verdict, error) {
 	rule := "keep-untagged-within " + rules.UntaggedWithin.String()
 	for i := range manifests {
 		m, v := &manifests[i], &verdicts[i]
-		d, stays := o.dateOf(m, rules.By, v)
+		d, kept := o.dateOf(m, rules.By, v)
 		switch {
 		case !given:
 			v.Why = "no rule is about manifests without a tag"
-		case stays != "":
-			v.Rules = []string{stays}
+		case kept != "":
+			v.Rules = []string{kept}
 		case rules.InUse(m, o) != "":
 			v.Rules = []string{rules.InUse(m, o)}
 		case d.date > border:

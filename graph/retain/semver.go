@@ -145,8 +145,8 @@ func (e *evaluation) keepSemver() {
 			e.keep(d.tag, rule+" (no version)")
 			continue
 		}
-		places, stays := e.rules.Semver.place(v, ranks[v.group])
-		if text := rule + " (" + places + ")"; stays {
+		places, kept := e.rules.Semver.place(v, ranks[v.group])
+		if text := rule + " (" + places + ")"; kept {
 			e.keep(d.tag, text)
 		} else {
 			e.miss(d.tag, text)
@@ -156,7 +156,7 @@ func (e *evaluation) keepSemver() {
 
 // place describes the rank of a version at each level, and whether it is kept; it ends at the
 // level that removes it.
-func (l Levels) place(v version, ranks map[string]int) (text string, stays bool) {
+func (l Levels) place(v version, ranks map[string]int) (text string, kept bool) {
 	var places []string
 	for level, count := range l.all() {
 		rank := ranks[v.at(level)]

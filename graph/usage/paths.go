@@ -266,8 +266,8 @@ func (p *paths) untagged() (more bool) {
 	all := !p.m.Untagged || p.m.Users.KeepsAll(p.ri)
 	var ids []uint32
 	for v := range p.r.Manifests() {
-		stays := all || p.m.RevisionInGrace(v) || p.m.UnclearSubject(v.ID)
-		if stays && p.up.Has(v.ID) && !p.visited[v.ID] {
+		kept := all || p.m.RevisionInGrace(v) || p.m.UnclearSubject(v.ID)
+		if kept && p.up.Has(v.ID) && !p.visited[v.ID] {
 			ids = append(ids, v.ID)
 		}
 	}

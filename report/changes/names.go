@@ -53,10 +53,10 @@ func (h *holder) name() string {
 // what describes it and its content.
 func (h *holder) what() string {
 	var parts []string
-	holds := " only it holds"
+	needs := " only it needs"
 	switch {
 	case h.whole:
-		parts, holds = append(parts, "repository"), ""
+		parts, needs = append(parts, "repository"), ""
 	case h.tag != "" && h.broken:
 		return "broken tag"
 	case h.twin != "":
@@ -81,13 +81,13 @@ func (h *holder) what() string {
 		if h.uploads > 0 {
 			parts = append(parts, words.Plural(h.uploads, "abandoned upload", "abandoned uploads"))
 		}
-		holds = ""
+		needs = ""
 		if h.tags+h.manifests > 0 && !h.whole {
-			holds = " only they hold"
+			needs = " only they need"
 		}
 	}
 	if n := h.bytes + h.links; n > LinkSize*int64(h.tags+h.manifests) {
-		parts = append(parts, words.Size(n)+holds)
+		parts = append(parts, words.Size(n)+needs)
 	}
 	return strings.Join(parts, ", ")
 }
@@ -195,7 +195,7 @@ func (h *holders) claim() {
 	owner := map[string]*holder{}
 	several := &holder{}
 	take := func(o *holder, digest string) {
-		if _, goes := h.blobs[digest]; !goes || owner[digest] == o {
+		if _, removed := h.blobs[digest]; !removed || owner[digest] == o {
 			return
 		}
 		if owner[digest] != nil {
@@ -234,8 +234,8 @@ func (h *holders) claim() {
 	}
 	for _, o := range h.all {
 		if o.tag != "" && len(o.roots) > 0 {
-			to, goes := fell[o.repository+"@"+o.roots[0]]
-			o.image = imageOf(g, o, to, goes || h.removed[o.roots[0]])
+			to, removed := fell[o.repository+"@"+o.roots[0]]
+			o.image = imageOf(g, o, to, removed || h.removed[o.roots[0]])
 		}
 	}
 	var rest []*holder
@@ -313,15 +313,15 @@ const imageMissing = "tag; its image is missing"
 
 // imageOf describes the state of a removed tag's manifest that isn't removed with that tag:
 // to is what it is removed with, nil if unknown.
-func imageOf(g *graph.Graph, o, to *holder, goes bool) string {
+func imageOf(g *graph.Graph, o, to *holder, removed bool) string {
 	id := g.KnownIDOf(o.roots[0])
 	at, known := g.RepoID[o.repository]
 	switch {
-	case known && !g.Blind() && (id == graph.None || !g.Present(id) || !goes && !g.Repos[at].Serves(id)):
+	case known && !g.Blind() && (id == graph.None || !g.Present(id) || !removed && !g.Repos[at].Serves(id)):
 		return imageMissing
 	case to != nil && to != o:
 		return "image, removed with " + words.Clean(to.name())
-	case goes:
+	case removed:
 		return "image"
 	case g.Blind() || !known:
 		return "tag"

@@ -61,7 +61,7 @@ func treemapsOf(c *report.Check) []treemap {
 	}
 	all := largestFirst(u)
 	_, shared := u.Repositories()
-	store := treemap{ID: "map", Title: "What uses the space", About: "The whole area is all blobs of the store. A repository's tile is what it alone holds, which would be freed if it went; what several repositories refer to has one tile."}
+	store := treemap{ID: "map", Title: "What uses the space", About: "The whole area is all blobs of the store. A repository's tile is what only it needs, which would be freed if it were removed; what several repositories refer to has one tile."}
 	drilled, used, tail, others := []treemap{}, int64(0), int64(0), 0
 	for i := range all {
 		r := &all[i]
@@ -89,7 +89,7 @@ func treemapsOf(c *report.Check) []treemap {
 
 // tagMap returns the map of a repository, by own bytes of its tags.
 func tagMap(u *usage.Usage, r *usage.RepositoryUsage) treemap {
-	m := treemap{Title: words.Clean(r.Name), About: "The whole area is the " + words.Size(r.Own) + " that this repository alone holds; it shares " + words.Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it went."}
+	m := treemap{Title: words.Clean(r.Name), About: "The whole area is the " + words.Size(r.Own) + " that only this repository needs; it shares " + words.Size(r.Shared) + " more with others. A tag's tile is what would be freed if only it were removed."}
 	tags, _ := u.Tags(r.Name)
 	slices.SortStableFunc(tags, func(a, b usage.TagUsage) int { return cmp.Compare(b.Own, a.Own) })
 	used, tail, others := int64(0), int64(0), 0
