@@ -3,6 +3,7 @@ package pace
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -74,11 +75,9 @@ func (p *Pace) acquire(ctx context.Context) (int, error) {
 
 // cancel ends a wait, also one that has just ended.
 func (p *Pace) cancel(turn chan struct{}) {
-	for i, w := range p.waiting {
-		if w == turn {
-			p.waiting = append(p.waiting[:i], p.waiting[i+1:]...)
-			return
-		}
+	if i := slices.Index(p.waiting, turn); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		return
 	}
 	p.active--
 	p.wake()

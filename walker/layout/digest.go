@@ -28,11 +28,8 @@ func ParseDigest(s string) (Digest, bool) {
 	if !strings.HasPrefix(s, sha256Prefix) {
 		return Digest{}, false
 	}
-	return decode(s[len(sha256Prefix):])
+	return ParseHex(s[len(sha256Prefix):])
 }
-
-// ParseHex accepts exactly 64 lower-case hex digits.
-func ParseHex(s string) (Digest, bool) { return decode(s) }
 
 // nibbles holds the value of each lower-case hex digit, and 0xff for other bytes.
 var nibbles = func() (t [256]byte) {
@@ -45,7 +42,8 @@ var nibbles = func() (t [256]byte) {
 	return t
 }()
 
-func decode[T string | []byte](s T) (d Digest, ok bool) {
+// ParseHex accepts exactly 64 lower-case hex digits.
+func ParseHex[T string | []byte](s T) (d Digest, ok bool) {
 	if len(s) != 2*len(d) {
 		return Digest{}, false
 	}
@@ -145,7 +143,7 @@ func KnownAlgorithm(alg string) bool { return hashes[alg] != nil }
 // digest.
 func ParseAnyDigest[T string | []byte](text T) (AnyDigest, bool) {
 	if len(text) == len(sha256Prefix)+2*sha256.Size && string(text[:len(sha256Prefix)]) == sha256Prefix {
-		d, ok := decode(text[len(sha256Prefix):])
+		d, ok := ParseHex(text[len(sha256Prefix):])
 		return AnyDigest{Digest: d}, ok
 	}
 	if _, _, ok := SplitDigest(string(text)); !ok {

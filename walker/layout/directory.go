@@ -6,7 +6,8 @@ import "strings"
 type DirKind uint8
 
 // The kinds of directories, each with its path in the layout. All kinds below Repositories
-// except DirRepositories have a Repository.
+// except DirRepositories have a Repository. A kind whose children have variable names is
+// followed by the kind of these.
 const (
 	DirOther    DirKind = iota // not part of the layout, or below such a directory
 	DirReserved                // an unknown directory whose name begins with "_", or below one
@@ -219,60 +220,37 @@ func (f *Directory) fixed(name string) DirKind {
 	return DirOther
 }
 
-// variable returns the kind of f's child whose name the layout restricts but doesn't fix,
-// and sets the field of that name; DirOther if the name isn't valid.
+// variable returns the kind of f's child whose name the layout restricts but doesn't fix, and
+// sets the field of that name; DirOther if the name isn't valid.
 func (f *Directory) variable(name string) DirKind {
+	var field *string
+	valid := true
 	switch f.Kind {
-	case DirBlobs:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirBlobAlg)
+	case DirBlobs, DirRevisions, DirHistory, DirLayers, DirTarsumVersion, DirHashstates:
+		field, valid = &f.Algorithm, isAlgorithm(name)
+	case DirRevisionAlg, DirHistoryAlg, DirLayerAlg, DirTarsumAlg:
+		field, valid = &f.Hex, isHexOf(f.Algorithm, name)
 	case DirBlobAlg:
-		if len(name) == 2 && nibbles[name[0]] <= 0xf && nibbles[name[1]] <= 0xf {
-			f.Prefix = name
-			return DirBlobPrefix
-		}
+		field, valid = &f.Prefix, len(name) == 2 && nibbles[name[0]] <= 0xf && nibbles[name[1]] <= 0xf
 	case DirBlobPrefix:
-		if len(name) > 2 && name[:2] == f.Prefix {
-			return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirBlob)
-		}
-	case DirRevisions:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirRevisionAlg)
-	case DirRevisionAlg:
-		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirRevision)
+		field, valid = &f.Hex, len(name) > 2 && name[:2] == f.Prefix && isHexOf(f.Algorithm, name)
 	case DirSignatures:
-		return set(&f.SignatureAlgorithm, name, isAlgorithm(name), DirSignatureAlg)
+		field, valid = &f.SignatureAlgorithm, isAlgorithm(name)
 	case DirSignatureAlg:
-		return set(&f.SignatureHex, name, isHexOf(f.SignatureAlgorithm, name), DirSignature)
-	case DirHistory:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirHistoryAlg)
-	case DirHistoryAlg:
-		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirHistoryEntry)
-	case DirLayers:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirLayerAlg)
-	case DirLayerAlg:
-		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirLayer)
+		field, valid = &f.SignatureHex, isHexOf(f.SignatureAlgorithm, name)
 	case DirTarsum:
-		f.Version = name
-		return DirTarsumVersion
-	case DirTarsumVersion:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirTarsumAlg)
-	case DirTarsumAlg:
-		return set(&f.Hex, name, isHexOf(f.Algorithm, name), DirTarsumEntry)
+		field = &f.Version
 	case DirUploads:
-		if f.Upload = name; ValidUpload(name) {
-			return DirUpload
+		if f.Upload = name; !ValidUpload(name) {
+			return DirNoUpload
 		}
-		return DirNoUpload
-	case DirHashstates:
-		return set(&f.Algorithm, name, isAlgorithm(name), DirHashstateAlg)
+		return DirUpload
+	default:
+		return DirOther
 	}
-	return DirOther
-}
-
-// set sets a field to a name if that is valid, and returns the child's kind.
-func set(field *string, name string, valid bool, kind DirKind) DirKind {
 	if !valid {
 		return DirOther
 	}
 	*field = name
-	return kind
+	return f.Kind + 1
 }

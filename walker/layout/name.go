@@ -117,5 +117,5 @@ func SubjectOf(tag string) (Digest, bool) {
 	if !ok || len(rest) < 2*len(Digest{}) {
 		return Digest{}, false
 	}
-	return decode(rest[:2*len(Digest{})])
+	return ParseHex(rest[:2*len(Digest{})])
 }
