@@ -4,7 +4,6 @@ package file
 
 import (
 	"errors"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,15 +33,6 @@ func (s *Reader) openChild(op string, parent dir, key, name string) (dir, error)
 	}
 	return dir{fd}, nil
 }
-
-// isFollowed reports whether a key is followed; such a key is never removed.
-func (s *Reader) isFollowed(key string) bool {
-	_, follow := slices.BinarySearch(s.system.(*linux).config.follow, key)
-	return follow
-}
-
-// followedKeys returns the keys that are followed.
-func (s *Reader) followedKeys() []string { return s.system.(*linux).config.follow }
 
 // moveNew is a renaming. It doesn't replace an empty directory either.
 func moveNew(from dir, name string, to dir, as string) error {

@@ -4,8 +4,6 @@ package file
 
 import (
 	"io/fs"
-	"maps"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -43,14 +41,6 @@ func (s *Reader) openDir(op, key string) (dir, error) {
 // openChild is openDir for a directory whose parent is open.
 func (s *Reader) openChild(op string, _ dir, key, _ string) (dir, error) {
 	return s.openDir(op, key)
-}
-
-// isFollowed reports whether a key is followed; such a key is never removed.
-func (s *Reader) isFollowed(key string) bool { return s.system.(*portable).follow[key] }
-
-// followedKeys returns the keys that are followed.
-func (s *Reader) followedKeys() []string {
-	return slices.Sorted(maps.Keys(s.system.(*portable).follow))
 }
 
 // moveNew is a renaming.

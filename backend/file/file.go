@@ -101,6 +101,12 @@ type config struct {
 	workers     int
 }
 
+// isFollowed reports whether a key is followed; such a key is never removed.
+func (c *config) isFollowed(key string) bool {
+	_, is := slices.BinarySearch(c.follow, key)
+	return is
+}
+
 // List is backend.Reader's. A prefix that is a link or a mount, or that can't be
 // read, is a Fault like any other directory.
 func (s *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {

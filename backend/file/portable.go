@@ -20,12 +20,11 @@ import (
 type portable struct {
 	config
 	counts *counters
-	follow map[string]bool
 	root   fs.FileInfo
 }
 
 func newPortable(c config, counts *counters) (system, error) {
-	p := &portable{config: c, counts: counts, follow: map[string]bool{}}
+	p := &portable{config: c, counts: counts}
 	var err error
 	if p.root, err = os.Stat(c.real); err == nil && !p.root.IsDir() {
 		err = errNotDir
@@ -34,7 +33,6 @@ func newPortable(c config, counts *counters) (system, error) {
 		return nil, fmt.Errorf("open store %s: %w", c.given, backend.Cause(err))
 	}
 	for _, key := range c.follow {
-		p.follow[key] = true
 		info, pe := p.resolve(key)
 		if pe != nil {
 			return nil, fmt.Errorf("follow %s: %w", key, pe.Err)
@@ -82,7 +80,7 @@ func (p *portable) resolve(key string) (fs.FileInfo, *fs.PathError) {
 
 // look looks at key in the directory parent. An error is without the path.
 func (p *portable) look(key string, parent fs.FileInfo) (fs.FileInfo, error) {
-	if p.follow[key] {
+	if p.isFollowed(key) {
 		info, err := os.Stat(p.path(key))
 		return info, backend.Cause(err)
 	}
@@ -312,7 +310,7 @@ func (t *portableListing) entry(s *pendingDir, leaf backend.Hint, name string) (
 	t.counts.head.Add(1)
 	info, err := t.look(key, s.info)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && !t.follow[key]:
+	case errors.Is(err, fs.ErrNotExist) && !t.isFollowed(key):
 		return false, nil
 	case err != nil:
 		return true, t.fault(s.key, key, err)

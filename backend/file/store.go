@@ -148,7 +148,7 @@ func (w *Store) CanUndo(ctx context.Context) error {
 
 // roots returns the keys that may be on different filesystems: the root and the
 // followed keys.
-func (w *Store) roots() []string { return append([]string{""}, w.followedKeys()...) }
+func (w *Store) roots() []string { return append([]string{""}, w.follow...) }
 
 func openPath(path string) (dir, error) {
 	fd, err := retry(func() (int, error) { return unix.Open(path, dirFlags, 0) })

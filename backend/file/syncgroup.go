@@ -59,7 +59,7 @@ const (
 // followed keys the whole store is on one filesystem.
 func (w *locker) syncGroupFor(size int64) *syncGroup {
 	l := w.held.Load()
-	if l == nil || size > gatherBelow || len(w.store.followedKeys()) > 0 {
+	if l == nil || size > gatherBelow || len(w.store.follow) > 0 {
 		return nil
 	}
 	return l.syncGroup

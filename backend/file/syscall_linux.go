@@ -171,9 +171,6 @@ func (k *kernel) close(fd int) {
 	_, _ = k.call(unix.SYS_CLOSE, uintptr(fd), 0, 0, 0)
 }
 
-// kind returns the file type bits of st.
-func kind(st *unix.Stat_t) uint32 { return st.Mode & unix.S_IFMT }
-
 // read reads f, or a part of it, and then pushes a task for the rest.
 func (w *worker) read(f *directory, t task) {
 	for !w.stopped.Load() {
@@ -342,7 +339,7 @@ func (b *siblings) look(key string, item *backend.Item) bool {
 	}
 	b.path = append(append(b.path[:0], key[len(above)+1:]...), 0)
 	var st unix.Stat_t
-	if b.k.look(b.fd, &b.path[0], &st) != 0 || kind(&st) != unix.S_IFREG {
+	if b.k.look(b.fd, &b.path[0], &st) != 0 || kindOf(&st) != unix.S_IFREG {
 		return false
 	}
 	b.looked++

@@ -107,7 +107,7 @@ func (l *linux) open(key string) (io.ReadCloser, error) {
 	}
 	var st unix.Stat_t
 	errno := k.lookAt(fd, &st)
-	if errno == 0 && kind(&st) == unix.S_IFREG {
+	if errno == 0 && kindOf(&st) == unix.S_IFREG {
 		return &reader{fd: fd, bytes: &l.counts.bytes, key: key}, nil
 	}
 	k.close(fd)
@@ -124,12 +124,12 @@ func (l *linux) stat(key string) (backend.Item, error) {
 	var st unix.Stat_t
 	errno := k.lookAt(fd, &st)
 	k.close(fd)
-	if errno == 0 && kind(&st) == unix.S_IFREG {
+	if errno == 0 && kindOf(&st) == unix.S_IFREG {
 		it := itemOf(&st)
 		it.Name = key
 		return it, nil
 	}
-	if kind(&st) == unix.S_IFLNK {
+	if kindOf(&st) == unix.S_IFLNK {
 		return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: backend.ErrSymlink}
 	}
 	return backend.Item{}, &fs.PathError{Op: "stat", Path: key, Err: notFile(errno)}
@@ -227,7 +227,7 @@ func (l *linux) walk(k *kernel, a anchor, rest string, flags int) (int, *fs.Path
 		name, rest, more = strings.Cut(rest, "/")
 		key = backend.JoinKey(key, name)
 		fd, err := l.step(k, at, key, name, &st)
-		if err == nil && more && kind(&st) != unix.S_IFDIR {
+		if err == nil && more && kindOf(&st) != unix.S_IFDIR {
 			k.close(fd)
 			err = unix.ENOTDIR
 		}
@@ -262,9 +262,9 @@ func (l *linux) step(k *kernel, at int, key, name string, st *unix.Stat_t) (int,
 	switch {
 	case errno != 0:
 		err = errno
-	case kind(st) == unix.S_IFLNK:
+	case kindOf(st) == unix.S_IFLNK:
 		err = backend.ErrSymlink
-	case l.mounts[key], l.noMount && kind(st) == unix.S_IFDIR && st.Dev != device:
+	case l.mounts[key], l.noMount && kindOf(st) == unix.S_IFDIR && st.Dev != device:
 		err = backend.ErrMount
 	}
 	if err != nil {
@@ -331,10 +331,10 @@ func (l *linux) follow(key string) error {
 	var st unix.Stat_t
 	errno = k.lookAt(fd, &st)
 	switch {
-	case errno == 0 && kind(&st) == unix.S_IFDIR:
+	case errno == 0 && kindOf(&st) == unix.S_IFDIR:
 		l.anchors = slices.Insert(l.anchors, 0, anchor{key, fd})
 		return nil
-	case errno == 0 && kind(&st) == unix.S_IFREG:
+	case errno == 0 && kindOf(&st) == unix.S_IFREG:
 		k.close(fd)
 		l.files[key] = true
 		return nil

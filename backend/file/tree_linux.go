@@ -139,7 +139,7 @@ func (w *worker) entry(f *directory, name []byte, what uint8) {
 		if !w.examine(f, name, bare) {
 			return
 		}
-		what = uint8(kind(&w.st) >> 12) // IFTODT of dirent.h
+		what = uint8(kindOf(&w.st) >> 12) // IFTODT of dirent.h
 	}
 	switch what {
 	case unix.DT_REG:
@@ -182,7 +182,7 @@ func (w *worker) file(f *directory, name []byte, bare string) {
 	if !w.examine(f, name, bare) {
 		return
 	}
-	if kind(&w.st) != unix.S_IFREG {
+	if kindOf(&w.st) != unix.S_IFREG {
 		f.addMissing(bare)
 		return
 	}
@@ -230,9 +230,9 @@ func (w *worker) boundaryEntry(f *directory, name string) bool {
 	switch {
 	case errno != 0:
 		w.fault(dir, key, errno)
-	case kind(&w.st) == unix.S_IFREG:
+	case kindOf(&w.st) == unix.S_IFREG:
 		w.item(&w.st, body, base...)
-	case kind(&w.st) == unix.S_IFDIR:
+	case kindOf(&w.st) == unix.S_IFDIR:
 		w.children = append(w.children, task{key: key, own: f.leaf.In(name), rounds: f.rounds})
 	default:
 		w.fault(dir, key, backend.ErrIrregular)
@@ -246,7 +246,7 @@ func (w *worker) ownLeaf(f *directory, name []byte, bare string) {
 	w.batchFor(dir)
 	body, errno := w.first(f.fd, &name[0], f.own.Read)
 	switch {
-	case errno == 0 && kind(&w.st) == unix.S_IFREG:
+	case errno == 0 && kindOf(&w.st) == unix.S_IFREG:
 		w.item(&w.st, body, base, "/", bare)
 	case errno == 0, vanished(errno), errno == unix.ELOOP, errno == unix.ENXIO: // no longer a file
 		f.addMissing(bare)
@@ -263,7 +263,7 @@ func (w *worker) probe(f *directory, name string) bool {
 	body, errno := w.first(f.fd, path, f.leaf.Read)
 	switch errno {
 	case 0:
-		if kind(&w.st) != unix.S_IFREG || f.device != 0 && f.device != w.st.Dev {
+		if kindOf(&w.st) != unix.S_IFREG || f.device != 0 && f.device != w.st.Dev {
 			return false
 		}
 		w.item(&w.st, body, name, "/", f.leaf.Name)
@@ -285,7 +285,7 @@ func (w *worker) probe(f *directory, name string) bool {
 // directories returns the number of directories in the directory at path below f; -1 if
 // it is unknown, or path isn't a directory.
 func (w *worker) directories(f *directory, path ...string) int {
-	if !w.plain || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kind(&w.st) != unix.S_IFDIR {
+	if !w.plain || w.k.look(f.fd, w.cpath(path...), &w.st) != 0 || kindOf(&w.st) != unix.S_IFDIR {
 		return -1
 	}
 	return int(w.st.Nlink) - 2 // links: its name, its ".", and ".." of each child
@@ -352,7 +352,7 @@ func (w *worker) contentInside(f *directory, read int, path ...string) ([]byte, 
 	}
 	body, errno := w.content(fd, read)
 	w.k.close(fd)
-	return body, errno == 0 && kind(&w.st) == unix.S_IFREG
+	return body, errno == 0 && kindOf(&w.st) == unix.S_IFREG
 }
 
 // first fills w.st with the state of path below dir, and reads its first bytes.
@@ -372,7 +372,7 @@ func (w *worker) first(dir int, path *byte, read int) ([]byte, unix.Errno) {
 
 // content returns the first bytes of the file fd, in the batch's memory.
 func (w *worker) content(fd, read int) ([]byte, unix.Errno) {
-	if errno := w.k.lookAt(fd, &w.st); errno != 0 || kind(&w.st) != unix.S_IFREG {
+	if errno := w.k.lookAt(fd, &w.st); errno != 0 || kindOf(&w.st) != unix.S_IFREG {
 		return nil, errno
 	}
 	w.cost.get++
