@@ -151,7 +151,7 @@ func open(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the bucket: %w", err)
 	}
-	r := &Reader{bucket: o.Bucket, root: o.Root, testDir: o.TestDir, workers: o.Workers, requesterPays: o.RequesterPays}
+	r := &Reader{options: o, bucket: o.Bucket, root: o.Root, workers: o.Workers}
 	r.name = "s3://" + o.Bucket + "/" + strings.TrimSuffix(o.Root, "/")
 	r.contact.say = o.Say
 	cfg, err := o.load(ctx, &r.contact)

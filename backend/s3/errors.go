@@ -64,7 +64,7 @@ func (r *Reader) reason(permission string, err error) error {
 		if said := strings.TrimRight(message, ". "); said != "" && !strings.EqualFold(said, "access denied") {
 			text += fmt.Sprintf(" (the server says: %s)", message)
 		}
-		if permission == mayList && !r.requesterPays {
+		if permission == mayList && !r.options.RequesterPays {
 			text += "; a bucket whose requester pays needs --s3-requester-pays"
 		}
 		return &wrong{text, err, fs.ErrPermission}

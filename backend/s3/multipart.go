@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"strings"
 	"sync/atomic"
 
@@ -80,7 +79,7 @@ func (r *Reader) uploads(ctx context.Context, prefix string, others int, each fu
 
 // upload returns an upload of a page, and whether it is the store's.
 func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, prefix string) (_ backend.Upload, inStore bool, err error) {
-	key, err := decoded(aws.ToString(u.Key), encoding)
+	key, err := decoded("key", aws.ToString(u.Key), encoding)
 	if err != nil {
 		return backend.Upload{}, false, err
 	}
@@ -91,20 +90,9 @@ func (r *Reader) upload(u types.MultipartUpload, encoding types.EncodingType, pr
 	return backend.Upload{Key: rest, ID: *u.UploadId, Started: backend.Nanoseconds(u.Initiated.Unix(), int64(u.Initiated.Nanosecond()))}, inStore, nil
 }
 
-func decoded(key string, encoding types.EncodingType) (string, error) {
-	if encoding != types.EncodingTypeUrl {
-		return key, nil
-	}
-	key, err := url.QueryUnescape(key)
-	if err != nil {
-		return "", lister.Distrust("the key %q isn't encoded as a URL is", key)
-	}
-	return key, nil
-}
-
 // after returns the request for the next page.
 func after(in *s3.ListMultipartUploadsInput, out *s3.ListMultipartUploadsOutput) (*s3.ListMultipartUploadsInput, error) {
-	key, err := decoded(aws.ToString(out.NextKeyMarker), out.EncodingType)
+	key, err := decoded("next key", aws.ToString(out.NextKeyMarker), out.EncodingType)
 	if err != nil {
 		return nil, err
 	}

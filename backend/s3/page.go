@@ -54,7 +54,7 @@ func (r *Reader) page(ctx context.Context, q lister.Request, into *lister.Page) 
 		in.MaxKeys = &q.Max
 	}
 	p := page{Page: into}
-	if _, err := r.client.ListObjectsV2(ctx, in, s3.WithAPIOptions((&decoder{page: &p}).swap)); err != nil {
+	if _, err := r.client.ListObjectsV2(ctx, in, s3.WithAPIOptions((&decoder{decode: p.decode}).swap)); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -107,7 +107,7 @@ func (p *page) check(q lister.Request) error {
 }
 
 // decodeKeys decodes URL-encoded keys and prefixes.
-func (p *page) decodeKeys() error {
+func (p *page) decodeKeys() (err error) {
 	if !p.encoded {
 		return nil
 	}
@@ -116,28 +116,38 @@ func (p *page) decodeKeys() error {
 		if bytes.IndexByte(o.Key, '%') < 0 && bytes.IndexByte(o.Key, '+') < 0 {
 			continue
 		}
-		key, err := url.QueryUnescape(string(o.Key))
+		key, err := decoded("key", string(o.Key), types.EncodingTypeUrl)
 		if err != nil {
-			return lister.Distrust("the key %q isn't encoded as a URL is", o.Key)
+			return err
 		}
 		o.Key = []byte(key)
 	}
 	for i, prefix := range p.Prefixes {
-		decoded, err := url.QueryUnescape(prefix)
-		if err != nil {
-			return lister.Distrust("the prefix %q isn't encoded as a URL is", prefix)
+		if p.Prefixes[i], err = decoded("prefix", prefix, types.EncodingTypeUrl); err != nil {
+			return err
 		}
-		p.Prefixes[i] = decoded
 	}
 	return nil
 }
 
-// decoder replaces the SDK's decoder for the response to one ListObjectsV2. It fills its page
-// and leaves the SDK's result empty. Responses other than pages, and pages that the scanner
-// doesn't understand, are passed to the SDK's decoder.
+// decoded decodes what a server may have URL-encoded: a key or other text.
+func decoded(what, text string, encoding types.EncodingType) (string, error) {
+	if encoding != types.EncodingTypeUrl {
+		return text, nil
+	}
+	plain, err := url.QueryUnescape(text)
+	if err != nil {
+		return "", lister.Distrust("the %s %q isn't encoded as a URL is", what, text)
+	}
+	return plain, nil
+}
+
+// decoder replaces the SDK's decoder for the responses to one request. decode returns the
+// SDK's result for a success, which may be empty; it may call sdk, the SDK's decoder. Other
+// responses are passed to that.
 type decoder struct {
-	page *page
-	sdk  middleware.DeserializeMiddleware
+	decode func(answer *smithyhttp.Response, sdk func() (any, error)) (result any, err error)
+	sdk    middleware.DeserializeMiddleware
 }
 
 const (
@@ -162,24 +172,31 @@ func (d *decoder) HandleDeserialize(ctx context.Context, in middleware.Deseriali
 	if err != nil || !ok || answer.StatusCode != 200 {
 		return d.sdk.HandleDeserialize(ctx, in, already{out, metadata, err})
 	}
-	d.page.reset()
-	if err := d.page.read(answer.Body, answer.ContentLength); err != nil {
-		return out, metadata, fmt.Errorf("read a page: %w", err)
+	out.Result, err = d.decode(answer, func() (any, error) {
+		out, _, err := d.sdk.HandleDeserialize(ctx, in, already{out, metadata, nil})
+		return out.Result, err
+	})
+	return out, metadata, err
+}
+
+// decode fills the page. A page that the scanner doesn't understand is decoded by the SDK.
+func (p *page) decode(answer *smithyhttp.Response, sdk func() (any, error)) (result any, err error) {
+	p.reset()
+	if err := p.read(answer.Body, answer.ContentLength); err != nil {
+		return nil, fmt.Errorf("read a page: %w", err)
 	}
-	if isWebPage(answer.Header, d.page.Body) {
-		return out, metadata, webPageError{}
+	if isWebPage(answer.Header, p.Body) {
+		return nil, webPageError{}
 	}
-	if d.page.scan() {
-		out.Result = &s3.ListObjectsV2Output{}
-		return out, metadata, nil
+	if p.scan() {
+		return &s3.ListObjectsV2Output{}, nil
 	}
-	answer.Body = io.NopCloser(bytes.NewReader(d.page.Body))
-	out, metadata, err = d.sdk.HandleDeserialize(ctx, in, already{out, metadata, nil})
-	if err != nil {
-		return out, metadata, fmt.Errorf("decode a page: %w (%w)", err, io.ErrUnexpectedEOF)
+	answer.Body = io.NopCloser(bytes.NewReader(p.Body))
+	if result, err = sdk(); err != nil {
+		return nil, fmt.Errorf("decode a page: %w (%w)", err, io.ErrUnexpectedEOF)
 	}
-	d.page.reset()
-	return out, metadata, d.page.take(out.Result)
+	p.reset()
+	return result, p.take(result)
 }
 
 // read reads the body. A truncated one is io.ErrUnexpectedEOF, and is requested again.

@@ -31,21 +31,19 @@ import (
 
 // Reader reads a store in a bucket. It is safe for concurrent use.
 type Reader struct {
+	options Options // complete
 	client  *s3.Client
 	getter  *getter
 	bucket  string
 	root    string // prefix of each key: "" or "path/"
-	testDir string // the directory that Open lists as a test: "" or "path/"
 	name    string // the store's name for messages
 	workers int    // pages requested in parallel
 	counts  counters
 	contact contact
 	markers markers
 
-	requesterPays bool   // set the header in each request
-	idle          func() // closes idle connections
-
-	pageSize int32 // keys requested in a page; 0 for the server's default, 1,000
+	idle     func() // closes idle connections
+	pageSize int32  // keys requested in a page; 0 for the server's default, 1,000
 }
 
 // counters are the numbers of Cost.
@@ -58,7 +56,7 @@ func Open(ctx context.Context, o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.page(ctx, lister.Request{Prefix: r.testDir, Max: 1}, &lister.Page{}); err != nil {
+	if err := r.page(ctx, lister.Request{Prefix: r.options.TestDir, Max: 1}, &lister.Page{}); err != nil {
 		r.Close()
 		return nil, err
 	}

@@ -50,11 +50,8 @@ func OpenStore(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o, err = o.complete(); err != nil {
-		return nil, err
-	}
-	w := &writer{Reader: r, options: o, partSize: minPart}
-	d := &deleter{Reader: r, pause: min(100*time.Millisecond, o.Backoff)}
+	w := &writer{Reader: r, partSize: minPart}
+	d := &deleter{Reader: r, pause: min(100*time.Millisecond, r.options.Backoff)}
 	l := lease.New(leased{w, d})
 	w.lease, d.lease = l, l
 	return &Store{

@@ -5,14 +5,12 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
 
@@ -153,7 +151,7 @@ func (l *versionListing) take(key string) history.History {
 type versionPage struct {
 	XMLName             xml.Name
 	IsTruncated         *bool
-	EncodingType        string
+	EncodingType        types.EncodingType
 	NextKeyMarker       string
 	NextVersionIdMarker string
 	Entries             []versionEntry `xml:",any"`
@@ -191,25 +189,23 @@ func (s versions) page(ctx context.Context, q versionRequest) (*versionPage, err
 	if q.max > 0 {
 		in.MaxKeys = &q.max
 	}
-	d := &versionDecoder{}
-	if _, err := s.client.ListObjectVersions(ctx, in, s3.WithAPIOptions(d.swap)); err != nil {
+	p := &versionPage{}
+	if _, err := s.client.ListObjectVersions(ctx, in, s3.WithAPIOptions((&decoder{decode: p.decode}).swap)); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		return nil, fmt.Errorf("list the versions of s3://%s/%s: %w", s.bucket, q.prefix, s.reason(mayListVersions, err))
 	}
-	if err := d.page.check(q); err != nil {
+	if err := p.check(q); err != nil {
 		return nil, fmt.Errorf("list the versions of s3://%s/%s: %w", s.bucket, q.prefix, err)
 	}
-	return &d.page, nil
+	return p, nil
 }
 
 // check checks that a page keeps the rules of the protocol.
 func (p *versionPage) check(q versionRequest) (err error) {
-	if p.EncodingType == string(types.EncodingTypeUrl) {
-		if p.NextKeyMarker, err = url.QueryUnescape(p.NextKeyMarker); err != nil {
-			return lister.Distrust("the next key isn't encoded as a URL is")
-		}
+	if p.NextKeyMarker, err = decoded("next key", p.NextKeyMarker, p.EncodingType); err != nil {
+		return err
 	}
 	if p.IsTruncated == nil {
 		return lister.Distrust("it is no listing")
@@ -223,10 +219,8 @@ func (p *versionPage) check(q versionRequest) (err error) {
 		if e.XMLName.Local != "Version" && e.XMLName.Local != "DeleteMarker" {
 			continue
 		}
-		if p.EncodingType == string(types.EncodingTypeUrl) {
-			if e.Key, err = url.QueryUnescape(e.Key); err != nil {
-				return lister.Distrust("the key %q isn't encoded as a URL is", e.Key)
-			}
+		if e.Key, err = decoded("key", e.Key, p.EncodingType); err != nil {
+			return err
 		}
 		if e.Key < last[e.XMLName.Local] {
 			return lister.Distrust("the key %q doesn't rise above %q", e.Key, last[e.XMLName.Local])
@@ -256,41 +250,18 @@ func (e *versionEntry) version() (history.Version, error) {
 	}, nil
 }
 
-// versionDecoder replaces the SDK's decoder for the response to one ListObjectVersions.
-// Responses other than pages are passed to the SDK's decoder.
-type versionDecoder struct {
-	page versionPage
-	sdk  middleware.DeserializeMiddleware
-}
-
-func (d *versionDecoder) swap(s *middleware.Stack) (err error) {
-	d.sdk, err = s.Deserialize.Swap(decoderID, d)
-	return err
-}
-
-// ID implements middleware.DeserializeMiddleware.
-func (d *versionDecoder) ID() string { return decoderID }
-
-// HandleDeserialize implements middleware.DeserializeMiddleware.
-func (d *versionDecoder) HandleDeserialize(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
-	out middleware.DeserializeOutput, metadata middleware.Metadata, err error,
-) {
-	out, metadata, err = next.HandleDeserialize(ctx, in)
-	answer, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok || answer.StatusCode != 200 {
-		return d.sdk.HandleDeserialize(ctx, in, already{out, metadata, err})
-	}
+// decode fills the page.
+func (p *versionPage) decode(answer *smithyhttp.Response, _ func() (any, error)) (any, error) {
 	defer answer.Body.Close()
-	d.page = versionPage{}
+	*p = versionPage{}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxPage))
 	if err == nil {
-		err = xml.Unmarshal(text, &d.page)
+		err = xml.Unmarshal(text, p)
 	}
 	if err != nil {
-		return out, metadata, fmt.Errorf("read a page of versions: %w (%w)", err, io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("read a page of versions: %w (%w)", err, io.ErrUnexpectedEOF)
 	}
-	out.Result = &s3.ListObjectVersionsOutput{}
-	return out, metadata, nil
+	return &s3.ListObjectVersionsOutput{}, nil
 }
 
 // noncurrent counts the noncurrent versions below directories, and their bytes. It lists all

@@ -33,7 +33,6 @@ const (
 type writer struct {
 	*Reader
 	lease         *lease.Lease
-	options       Options
 	unconditional atomic.Bool // the server doesn't support conditions
 	partSize      int64       // larger objects are written in parts
 }
