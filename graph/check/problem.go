@@ -183,16 +183,17 @@ func (j *checker) suppress(p *problem) bool {
 	return false
 }
 
-// refsOf returns the keys that a problem is about.
+// refsOf returns the keys that a problem is about; none for a problem of no single repository.
 func (j *checker) refsOf(p *problem) []graph.Ref {
+	if p.repo == graph.None {
+		return nil
+	}
 	at := func(kind layout.Kind, tag, id uint32) graph.Ref {
 		return graph.Ref{Repo: p.repo, Link: graph.Link{Kind: kind, Tag: tag, ID: id}}
 	}
 	switch p.id {
-	case finding.BlobMissing:
-		if p.repo != graph.None { // what an alias stands for
-			return []graph.Ref{at(layout.LayerLink, 0, p.obj)}
-		}
+	case finding.BlobMissing, finding.LayerLinkMissing: // a blob: what an alias stands for
+		return []graph.Ref{at(layout.LayerLink, 0, p.obj)}
 	case finding.RevisionLinkMissing: // a delete removes this link before the tags, and a store without directories keeps no trace
 		all := []graph.Ref{at(layout.Revision, 0, p.obj)}
 		for _, tag := range j.TagsOn(p.repo, p.obj) {
@@ -201,23 +202,17 @@ func (j *checker) refsOf(p *problem) []graph.Ref {
 		return all
 	case finding.IndexChildMissing:
 		return []graph.Ref{at(p.kind, 0, p.obj)}
-	case finding.ManifestMissing:
+	case finding.ManifestMissing, finding.ManifestLost:
 		return []graph.Ref{at(layout.Revision, 0, p.obj)}
 	case finding.SignatureOrphaned:
 		d, _ := layout.SubjectOf(j.Repos[p.repo].Tags[p.tag].Name)
 		return []graph.Ref{at(layout.Revision, 0, j.IDOf(d)), at(layout.TagCurrent, p.tag, 0)}
-	case finding.LayerLinkMissing:
-		return []graph.Ref{at(layout.LayerLink, 0, p.obj)}
 	case finding.TagTargetForeign:
 		return []graph.Ref{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj), at(layout.TagCurrent, p.tag, 0)}
 	case finding.TagDangling:
 		return []graph.Ref{at(layout.Revision, 0, p.obj), at(layout.TagCurrent, p.tag, 0)}
 	case finding.TagWithoutCurrent:
 		return []graph.Ref{at(layout.TagCurrent, p.tag, 0)}
-	case finding.ManifestLost:
-		if p.repo != graph.None {
-			return []graph.Ref{at(layout.Revision, 0, p.obj)}
-		}
 	case finding.TagHistoryStale:
 		return []graph.Ref{at(layout.Revision, 0, p.obj), at(layout.TagHistory, p.tag, p.obj)}
 	case finding.LinkInvalid, finding.LinkMismatch, finding.BlobArchived:

@@ -128,12 +128,7 @@ func (m *matching) named(l *listed, image *inuse.Image) (there bool) {
 				continue
 			}
 			there = true
-			if l.tags[repository] == nil {
-				l.tags[repository] = map[string]string{}
-			}
-			if _, known := l.tags[repository][tag]; !known {
-				l.tags[repository][tag] = image.Text
-			}
+			request(l.tags, repository, tag, image.Text)
 			if subject, is := layout.SubjectOf(tag); is { // its subject alone keeps it
 				l.add(subject.String(), image.Text)
 			}

@@ -3,6 +3,7 @@ package gc
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"regfsck/graph"
@@ -86,6 +87,7 @@ type Selection struct {
 // or one of reading.
 func SelectByPolicy(ctx context.Context, scan *graph.Scan, r Retention) (*Selection, error) {
 	s := &selection{Retention: r, ctx: ctx, scan: scan, Selection: &Selection{Removal: newRemoval()}}
+	s.untagged = sync.OnceValue(func() *Untagged { return FindUntagged(scan) })
 	if err := s.findListed(); err != nil {
 		return nil, err
 	}
@@ -136,15 +138,7 @@ type selection struct {
 	repositories []*governed
 	listed       map[string]*listed // by list
 	pulled       map[string]*pulled // by names of logs
-	found        *Untagged          // nil until needed
-}
-
-// untagged returns the finder of untagged manifests.
-func (s *selection) untagged() *Untagged {
-	if s.found == nil {
-		s.found = FindUntagged(s.scan)
-	}
-	return s.found
+	untagged     func() *Untagged
 }
 
 // governed is a repository with a rule, with its tags sorted by name.

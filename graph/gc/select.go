@@ -3,7 +3,6 @@ package gc
 import (
 	"cmp"
 	"errors"
-	"iter"
 	"slices"
 	"strings"
 
@@ -157,9 +156,11 @@ func (s Selector) find(scan *graph.Scan, to *Removal) error {
 	for _, name := range repositories {
 		switch {
 		case s.Digest != "":
-			if contains(scan.Manifests(name), s.Digest) {
-				found = true
-				request(to.Manifests, name, s.Digest, why)
+			for digest := range scan.Manifests(name) {
+				if digest == s.Digest {
+					found = true
+					request(to.Manifests, name, digest, why)
+				}
 			}
 		case s.Tag != "":
 			for t := range scan.Tags(name) {
@@ -189,13 +190,4 @@ func (s Selector) unmatched(kind string, p pattern, names []string) error {
 		return &Unmatched{Why: s.text + ": there is no " + kind + " like " + p.name}
 	}
 	return &Unmatched{Why: s.text + ": there is no " + kind + " " + p.name, Name: p.name, Names: names}
-}
-
-func contains(all iter.Seq[string], digest string) bool {
-	for is := range all {
-		if is == digest {
-			return true
-		}
-	}
-	return false
 }
