@@ -17,18 +17,17 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"regfsck/backend"
+	"regfsck/backend/lister"
 	"regfsck/walker/layout"
 )
 
@@ -76,17 +75,20 @@ const (
 	anMD5          // of the content; the ETag too if there is one
 )
 
-func (t *Table) key(r *row) string { return string(t.keys[r.at : r.at+int(r.length)]) }
+func (t *Table) bytes(r *row) []byte { return t.keys[r.at : r.at+int(r.length)] }
 
-// etag returns the ETag as a store returns it; "" if the listing has none.
-func (r *row) etag() string {
-	switch {
-	case r.sumKind == noSum:
-		return ""
-	case r.parts > 0:
-		return fmt.Sprintf("%x-%d", r.sum, r.parts)
+func (t *Table) key(r *row) string { return string(t.bytes(r)) }
+
+// appendETag appends the ETag as a store returns it; nothing if the listing has none.
+func (r *row) appendETag(to []byte) []byte {
+	if r.sumKind == noSum {
+		return to
 	}
-	return hex.EncodeToString(r.sum[:])
+	to = hex.AppendEncode(to, r.sum[:])
+	if r.parts > 0 {
+		to = strconv.AppendUint(append(to, '-'), uint64(r.parts), 10)
+	}
+	return to
 }
 
 // add adds a row.
@@ -99,11 +101,10 @@ func (t *Table) add(key string, r row) {
 // sort sorts the rows by key. Of a key that occurs several times, as when listings overlap,
 // it keeps the row with the latest modification time.
 func (t *Table) sort() {
-	of := func(r *row) []byte { return t.keys[r.at : r.at+int(r.length)] }
 	slices.SortFunc(t.rows, func(a, b row) int {
-		return cmp.Or(bytes.Compare(of(&a), of(&b)), cmp.Compare(b.modified, a.modified))
+		return cmp.Or(bytes.Compare(t.bytes(&a), t.bytes(&b)), cmp.Compare(b.modified, a.modified))
 	})
-	t.rows = slices.CompactFunc(t.rows, func(a, b row) bool { return bytes.Equal(of(&a), of(&b)) })
+	t.rows = slices.CompactFunc(t.rows, func(a, b row) bool { return bytes.Equal(t.bytes(&a), t.bytes(&b)) })
 }
 
 // below returns the rows of keys below a directory.
@@ -163,204 +164,79 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 		}
 		return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: the listing has no such keys", fs.ErrNotExist)}
 	}
-	p := pass{reader: r, prefix: prefix, expect: expect, each: each, targets: map[[md5.Size]byte]string{}}
+	files := false
 	for i := range rows {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := p.add(ctx, &rows[i]); err != nil {
-			return err
-		}
-	}
-	return p.flush(ctx)
-}
-
-// pass is one listing of the table.
-type pass struct {
-	*reader
-	prefix string
-	expect backend.HintFunc
-	each   func(backend.Batch) error
-
-	outer string // the last argument of expect, its result, and whether there is one
-	leaf  backend.Hint
-	asked bool
-
-	repository string
-	targets    map[[md5.Size]byte]string // contents of the repository's links, by their MD5
-
-	batches []backend.Batch
-	items   int
-	todo    []todo
-}
-
-// todo is an item whose content must be read.
-type todo struct {
-	batch, item int
-	key         string
-	read        int
-}
-
-// maxItems is how many items are collected before they are passed to each. Their contents
-// are read in parallel.
-const maxItems = 4096
-
-// maxInBatch is how many items a batch has at most.
-const maxInBatch = 512
-
-func (p *pass) add(ctx context.Context, r *row) error {
-	if p.items >= maxItems {
-		if err := p.flush(ctx); err != nil {
-			return err
+		b, other := r.table.other(&rows[i])
+		files = files || !other
+		if other {
+			if err := each(b); err != nil {
+				return err
+			}
 		}
 	}
-	key := p.table.key(r)
-	item := backend.Item{Size: r.size, Modified: r.modified, Archived: r.kind == archivedFile}
-	item.ETag = r.etag()
-	rel := key[len(p.prefix)+1:]
+	if !files {
+		return ctx.Err()
+	}
+	l := lister.Lister{
+		Page: func(_ context.Context, q lister.Request, p *lister.Page) error {
+			r.table.page(rows, q, p)
+			return nil
+		},
+		Read: r.read, Old: true, Proven: func(int) {}, Marker: func(string) {},
+		Name: "the listing", Workers: 1, Readers: r.workers, PageSize: pageSize,
+	}
+	return l.List(ctx, prefix, expect, each)
+}
+
+// pageSize is how many rows are in a page. What a page doesn't prove is read in parallel.
+const pageSize = 4096
+
+// other returns the batch of a row that isn't a file; other is false for a file.
+func (t *Table) other(r *row) (b backend.Batch, other bool) {
+	key := t.key(r)
 	dir, name := backend.SplitKey(key)
-	switch bad := backend.BadComponent(rel); {
-	case bad >= 0 && strings.HasSuffix(rel, "/") && bad == len(rel) && r.size == 0 && r.kind <= archivedFile:
-		item.Marker = true
-		fallthrough
-	case r.kind == emptyDirectory:
-		dir, name = backend.SplitKey(strings.TrimSuffix(key, "/"))
-		item.Name, item.Size = name+"/", 0
-		p.put(dir, item)
-		return nil
-	case bad >= 0 && strings.HasSuffix(rel, "/"):
-		p.fault(strings.TrimSuffix(key[:len(key)-len(rel)+bad], "/"), key, backend.ErrIrregular)
-		return nil
-	case bad >= 0:
-		item.Name = rel[bad:]
-		p.put(strings.TrimSuffix(key[:len(key)-len(rel)+bad], "/"), item)
-		return nil
-	case r.kind == symlink:
-		p.fault(dir, key, backend.ErrSymlink)
-		return nil
-	case r.kind == irregular:
-		p.fault(dir, key, backend.ErrIrregular)
-		return nil
+	b.Dir = dir
+	switch r.kind {
+	case emptyDirectory:
+		b.Items = []backend.Item{{Name: name + "/", Modified: r.modified}}
+	case symlink:
+		b.Faults = []backend.Fault{{Key: key, Err: backend.ErrSymlink}}
+	case irregular:
+		b.Faults = []backend.Fault{{Key: key, Err: backend.ErrIrregular}}
+	default:
+		return b, false
 	}
-	outer, child := backend.SplitKey(dir)
-	if leaf := p.expected(outer); len(dir) > len(p.prefix) && name == leaf.Name {
-		item.Name = child + "/" + name
-		if leaf.Read > 0 && !item.Archived {
-			item.Body = p.proven(r, dir, leaf, child)
-		}
-		at := p.put(outer, item)
-		if leaf.Read > 0 && !item.Archived && item.Body == nil {
-			at.key, at.read = key, leaf.Read
-			p.todo = append(p.todo, at)
-		}
-		return nil
-	}
-	item.Name = name
-	p.put(dir, item)
-	return nil
+	return b, true
 }
 
-// expected returns the Hint for a directory.
-func (p *pass) expected(outer string) backend.Hint {
-	if !p.asked || p.outer != outer {
-		p.outer, p.leaf, p.asked = outer, p.expect(outer), true
-	}
-	return p.leaf
-}
-
-// proven returns the content of an expected file if its MD5 proves it, else nil. A tag's
-// link holds the same as one of its repository's revision links, whose keys sort before it.
-func (p *pass) proven(r *row, dir string, leaf backend.Hint, child string) []byte {
-	if r.sumKind != anMD5 {
-		return nil
-	}
-	if repository, _, ok := strings.Cut(dir, "/_manifests/"); ok && repository != p.repository {
-		p.repository = repository
-		clear(p.targets)
-	}
-	if leaf.Content == "" {
-		if content := p.targets[r.sum]; len(content) > 0 && int64(len(content)) == r.size {
-			return []byte(content)
-		}
-		return nil
-	}
-	content := leaf.Content + child
-	if int64(len(content)) != r.size || md5.Sum([]byte(content)) != r.sum {
-		return nil
-	}
-	if leaf.Repeated {
-		p.targets[r.sum] = content
-	}
-	return []byte(content)
-}
-
-func (p *pass) put(dir string, item backend.Item) todo {
-	b := p.batch(dir)
-	b.Items = append(b.Items, item)
-	p.items++
-	return todo{batch: len(p.batches) - 1, item: len(b.Items) - 1}
-}
-
-func (p *pass) fault(dir, key string, err error) {
-	b := p.batch(dir)
-	b.Faults = append(b.Faults, backend.Fault{Key: key, Err: err})
-	p.items++
-}
-
-// batch returns the last batch if it is the directory's and isn't full, else a new one.
-func (p *pass) batch(dir string) *backend.Batch {
-	if n := len(p.batches); n == 0 || p.batches[n-1].Dir != dir || len(p.batches[n-1].Items)+len(p.batches[n-1].Faults) >= maxInBatch {
-		p.batches = append(p.batches, backend.Batch{Dir: dir})
-	}
-	return &p.batches[len(p.batches)-1]
-}
-
-// flush reads the contents of todo and passes all batches to each.
-func (p *pass) flush(ctx context.Context) error {
-	group, reading := errgroup.WithContext(ctx)
-	group.SetLimit(p.workers)
-	failed := make([]error, len(p.todo))
-	for i := range p.todo {
-		group.Go(func() error {
-			t := &p.todo[i]
-			item := &p.batches[t.batch].Items[t.item]
-			item.Body, failed[i] = p.head(reading, t.key, t.read)
-			if errors.Is(failed[i], backend.ErrArchived) {
-				item.Archived, failed[i] = true, nil
-			}
-			return reading.Err()
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	for i := len(p.todo) - 1; i >= 0; i-- { // from the end, so that earlier indexes remain valid
-		if t := &p.todo[i]; failed[i] != nil {
-			b := &p.batches[t.batch]
-			b.Items = slices.Delete(b.Items, t.item, t.item+1)
-			if !errors.Is(failed[i], fs.ErrNotExist) { // else it was removed since
-				b.Faults = append(b.Faults, backend.Fault{Key: t.key, Err: backend.Cause(failed[i])})
-			}
-		}
-	}
-	for _, b := range p.batches {
-		if len(b.Items)+len(b.Faults) == 0 {
+// page sets p to the files in rows after q.After.
+func (t *Table) page(rows []row, q lister.Request, p *lister.Page) {
+	p.Objects, p.Body = p.Objects[:0], p.Body[:0]
+	at := sort.Search(len(rows), func(i int) bool { return string(t.bytes(&rows[i])) > q.After })
+	for ; at < len(rows) && len(p.Objects) < pageSize; at++ {
+		r := &rows[at]
+		if r.kind > archivedFile {
 			continue
 		}
-		if err := p.each(b); err != nil {
-			return err
-		}
+		from := len(p.Body)
+		p.Body = r.appendETag(p.Body)
+		p.Objects = append(p.Objects, lister.Object{
+			Key: t.bytes(r), ETag: p.Body[from:], Size: r.size, Modified: r.modified,
+			Archived: r.kind == archivedFile, NoMD5: r.sumKind == anETag,
+		})
 	}
-	p.batches, p.todo, p.items = p.batches[:0], p.todo[:0], 0
-	return nil
+	p.Truncated = at < len(rows)
 }
 
-// head returns the first bytes of a file.
-func (p *pass) head(ctx context.Context, key string, most int) ([]byte, error) {
-	f, err := p.Open(ctx, key)
-	if err != nil {
-		return nil, err
+// read opens a file, unless it is archived, and returns the item of its row.
+func (r *reader) read(ctx context.Context, key string, _ int) (io.ReadCloser, backend.Item, error) {
+	i, _ := slices.BinarySearchFunc(r.table.rows, key, func(at row, key string) int {
+		return strings.Compare(string(r.table.bytes(&at)), key)
+	})
+	is := &r.table.rows[i]
+	if is.kind == archivedFile {
+		return nil, backend.Item{}, backend.ErrArchived
 	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, int64(most)))
+	f, err := r.Open(ctx, key)
+	return f, backend.Item{Size: is.size, Modified: is.modified, ETag: string(is.appendETag(nil))}, err
 }

@@ -105,7 +105,7 @@ func (g *grouping) add(l *listing, s *keyRange, o *Object) {
 	name := strings.TrimPrefix(key[len(outer):], "/")
 	at := g.item(outer, name, o)
 	if hint.Read > 0 {
-		g.body(l, at, hint, name[:len(name)-len(hint.Name)-1])
+		g.body(l, at, o, hint, name[:len(name)-len(hint.Name)-1])
 	}
 }
 

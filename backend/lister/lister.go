@@ -30,8 +30,8 @@ import (
 	"regfsck/backend"
 )
 
-// Lister lists one store. All fields must be set. Its functions are called from several
-// goroutines at a time.
+// Lister lists one store. All functions must be set. They are called from several goroutines
+// at a time.
 type Lister struct {
 	// Page requests a page. It checks what one page alone can show: that keys are sorted and
 	// begin with the prefix. If listing isn't supported the error is fs.ErrPermission.
@@ -45,6 +45,7 @@ type Lister struct {
 	Marker func(key string)
 
 	Name     string // the store, for people
+	Old      bool   // Page shows an earlier time: what Read can't find was removed since
 	Workers  int    // pages requested in parallel
 	Readers  int    // objects read in parallel for one page
 	PageSize int32  // keys of a page; 0 for the server's default, 1,000
@@ -76,6 +77,7 @@ type Object struct {
 	Size      int64
 	Modified  int64 // nanoseconds since 1970
 	Archived  bool  // as backend.Item's
+	NoMD5     bool  // its ETag isn't the MD5 of its content, though it may look like one
 }
 
 // name returns the key as a string that is valid as long as the page.

@@ -148,10 +148,10 @@ type pending struct {
 }
 
 // body sets the body of the expected file items[at], or has it proven or read later.
-func (g *grouping) body(l *listing, at int, hint backend.Hint, child string) {
+func (g *grouping) body(l *listing, at int, o *Object, hint backend.Hint, child string) {
 	item, last := &g.items[at], len(g.batches)-1
 	switch {
-	case item.Archived: // only a read shows whether it was restored
+	case o.Archived || o.NoMD5: // only a read shows whether it was restored, or what is in it
 		g.todo = append(g.todo, todo{at: at, batch: last, read: hint.Read})
 		return
 	case len(item.ETag) != hex.EncodedLen(md5.Size) || g.hopeless:
@@ -312,7 +312,7 @@ func (g *grouping) fetchOne(ctx context.Context, l *listing, t *todo) error {
 	key := backend.JoinKey(g.batches[t.batch].dir, item.Name)
 	for range maxRechecks {
 		err := g.read(ctx, l, key, item, t)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if l.Old || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		var p Page
