@@ -253,6 +253,20 @@ func (r *Repository) Named(each func(id uint32)) {
 	}
 }
 
+// Mismatched yields the targets of mismatched links, and those that a recheck found replaced.
+func (r *Repository) Mismatched(yield func(id uint32) bool) {
+	for _, o := range r.Bad {
+		if o.State == walker.LinkMismatch && !yield(o.Target) {
+			return
+		}
+	}
+	for _, id := range r.NamedBefore {
+		if !yield(id) {
+			return
+		}
+	}
+}
+
 // TagRef names a tag of the whole store.
 type TagRef struct{ Repo, Tag uint32 }
 

@@ -144,10 +144,11 @@ func requireListed(u *usage.Usage, found *check.Result, r gc.Ref, store string) 
 	case !u.Has(r.Repository):
 		what, names = "repository "+r.Repository, u.Names()
 		r.Tag = ""
-	case u.HasTag(r.Repository, r.Tag):
-		return nil
 	default:
 		what, names = "tag "+r.String(), u.TagNames(r.Repository)
+		if slices.Contains(names, r.Tag) {
+			return nil
+		}
 	}
 	if !found.Complete {
 		return failure.New(exitcode.Incomplete, failure.Misuse("", "no %s was found in %s, of which something could not be read", what, store), "")

@@ -149,18 +149,10 @@ func (m *marker) badLinkRoots() {
 	if m.Removed.All() {
 		return
 	}
-	keep := func(id uint32) {
+	for id := range m.Current.Mismatched {
 		m.need(id)
 		m.keepHere(id)
 		m.pinIf(m.Uncertain(id) || graph.BrokenState(m.StateAt(id)))
-	}
-	for _, o := range m.Current.Bad {
-		if o.State == walker.LinkMismatch {
-			keep(o.Target)
-		}
-	}
-	for _, id := range m.Current.NamedBefore {
-		keep(id)
 	}
 }
 

@@ -1,11 +1,8 @@
 package usage
 
 import (
-	"slices"
-
 	"regfsck/graph"
 	"regfsck/graph/gc"
-	"regfsck/walker"
 	"regfsck/walker/layout"
 )
 
@@ -16,6 +13,7 @@ import (
 type flow struct {
 	m        *gc.Marks
 	r        *graph.Repository
+	ri       uint32
 	vertices []vertex // in order of discovery; the root is the first
 	number   map[vertex]uint32
 	edges    []flowEdge          // of the vertices that were followed
@@ -70,13 +68,15 @@ func flowOf(m *gc.Marks, repository uint32) *flow {
 			f.follow()
 		}
 	}
-	f.addBadLinks()
+	for id := range f.r.Mismatched {
+		f.lead(0, manifestVertex, id)
+	}
 	f.follow()
 	return f
 }
 
 func newFlow(m *gc.Marks, repository uint32) *flow {
-	f := &flow{m: m, r: &m.Repos[repository], number: map[vertex]uint32{}}
+	f := &flow{m: m, r: &m.Repos[repository], ri: repository, number: map[vertex]uint32{}}
 	f.about = m.ReferrersTags(f.r)
 	f.meet(topVertex, 0)
 	return f
@@ -112,7 +112,7 @@ func (f *flow) subject(t uint32) uint32 {
 
 // withTags returns a flow from those of the tags that this flow doesn't reach.
 func (f *flow) withTags(tags []uint32) *flow {
-	later := newFlow(f.m, f.m.RepoID[f.r.Name])
+	later := newFlow(f.m, f.ri)
 	for _, t := range tags {
 		if !f.has(tagVertex, t) {
 			later.lead(0, manifestVertex, f.r.Tags[t].Target)
@@ -124,64 +124,31 @@ func (f *flow) withTags(tags []uint32) *flow {
 
 // untagged returns the kept revisions that no tag of this flow or of later reaches.
 func (f *flow) untagged(later *flow) (ids []uint32) {
-	all := !f.m.Untagged || f.pinned()
 	for v := range f.r.Manifests() {
-		if !f.has(manifestVertex, v.ID) && !later.has(manifestVertex, v.ID) && (all || f.m.RevisionInGrace(v) || f.m.UnclearSubject(v.ID)) {
+		if !f.has(manifestVertex, v.ID) && !later.has(manifestVertex, v.ID) && keptUntagged(f.m, f.ri, v) {
 			ids = append(ids, v.ID)
 		}
 	}
 	return ids
 }
 
-func (f *flow) pinned() bool { return f.m.Users.KeepsAll(f.m.RepoID[f.r.Name]) }
-
-// addBadLinks adds edges from the root to the digests in mismatched links.
-func (f *flow) addBadLinks() {
-	keep := func(id uint32) {
-		f.lead(0, manifestVertex, id)
-	}
-	for _, o := range f.r.Bad {
-		if o.State == walker.LinkMismatch {
-			keep(o.Target)
-		}
-	}
-	for _, id := range f.r.NamedBefore {
-		keep(id)
-	}
-}
-
 // exclusive returns, for each vertex, the bytes that it dominates and that no other
 // repository refers to.
 func (f *flow) exclusive() []int64 {
-	first, to := f.packed()
-	order, by := dominators(first, to)
+	order, by := dominators(grouped(len(f.vertices), func(add func(from, to uint32)) {
+		for _, e := range f.edges {
+			add(e.from, e.to)
+		}
+	}))
 	sums := make([]int64, len(f.vertices))
-	repository := f.m.RepoID[f.r.Name]
 	for at := len(order) - 1; at > 0; at-- {
 		v := order[at]
-		if w := f.vertices[v]; w.kind == blobVertex && f.m.Present(w.at) && f.m.Users.OwnedBy(repository, w.at) {
+		if w := f.vertices[v]; w.kind == blobVertex && f.m.Present(w.at) && f.m.Users.OwnedBy(f.ri, w.at) {
 			sums[v] += f.m.SizeOf(w.at)
 		}
 		sums[order[by[at]]] += sums[v]
 	}
 	return sums
-}
-
-// packed returns the edges, grouped by the vertex that they start from.
-func (f *flow) packed() (first, to []uint32) {
-	first, to = make([]uint32, len(f.vertices)+1), make([]uint32, len(f.edges))
-	for _, e := range f.edges {
-		first[e.from+1]++
-	}
-	for v := range f.vertices {
-		first[v+1] += first[v]
-	}
-	at := slices.Clone(first)
-	for _, e := range f.edges {
-		to[at[e.from]] = e.to
-		at[e.from]++
-	}
-	return first, to
 }
 
 // follow adds the edges of all vertices that weren't followed.
@@ -244,7 +211,7 @@ func (f *flow) manifest(from, id uint32) {
 // position in that order, the position of the dominator.
 func dominators(first, to []uint32) (order, by []uint32) {
 	d := depthFirst(first, to)
-	preds, before := d.predecessors(first, to)
+	before, preds := d.predecessors(first, to)
 	n := len(d.order)
 	by = make([]uint32, n)
 	waiting, next := filled(n), filled(n) // vertices by their semidominator, as lists
@@ -317,23 +284,14 @@ func depthFirst(first, to []uint32) *dominating {
 }
 
 // predecessors returns the reversed edges, by position.
-func (d *dominating) predecessors(first, to []uint32) (preds, before []uint32) {
-	preds, before = make([]uint32, len(to)), make([]uint32, len(d.order)+1)
-	for _, v := range to {
-		before[d.number[v]+1]++
-	}
-	for i := range d.order {
-		before[i+1] += before[i]
-	}
-	at := append([]uint32(nil), before...)
-	for u, number := range d.number {
-		for _, v := range to[first[u]:first[u+1]] {
-			w := d.number[v]
-			preds[at[w]] = number
-			at[w]++
+func (d *dominating) predecessors(first, to []uint32) (before, preds []uint32) {
+	return grouped(len(d.order), func(add func(at, pred uint32)) {
+		for u, number := range d.number {
+			for _, v := range to[first[u]:first[u+1]] {
+				add(d.number[v], number)
+			}
 		}
-	}
-	return preds, before
+	})
 }
 
 // best returns the vertex with the least semidominator of v and its ancestors in the forest,

@@ -129,25 +129,30 @@ func (p *paths) above() {
 // turned returns the reversed references of all manifests: those with a reference to id are
 // from[first[id]:first[id+1]], by node. Subjects are left out.
 func turned(m *gc.Marks) (first, from []uint32) {
-	first = make([]uint32, m.Len()+len(m.Unlisted)+1)
-	each := func(do func(node, id uint32)) {
+	return grouped(m.Len()+len(m.Unlisted), func(add func(id, node uint32)) {
 		for n := range m.Nodes {
 			for e := range m.In(nil, m.Nodes[n].ID).References {
-				do(uint32(n), e.ID())
+				add(e.ID(), uint32(n))
 			}
 		}
-	}
-	each(func(_, id uint32) { first[id+1]++ })
-	for id := range len(first) - 1 {
-		first[id+1] += first[id]
-	}
-	from = make([]uint32, first[len(first)-1])
-	at := slices.Clone(first)
-	each(func(n, id uint32) {
-		from[at[id]] = n
-		at[id]++
 	})
-	return first, from
+}
+
+// grouped groups values by keys below n: those of a key are values[first[key]:first[key+1]].
+// It calls each twice.
+func grouped(n int, each func(add func(key, value uint32))) (first, values []uint32) {
+	first = make([]uint32, n+1)
+	each(func(key, _ uint32) { first[key+1]++ })
+	for key := range n {
+		first[key+1] += first[key]
+	}
+	values = make([]uint32, first[n])
+	at := slices.Clone(first)
+	each(func(key, value uint32) {
+		values[at[key]] = value
+		at[key]++
+	})
+	return first, values
 }
 
 // repository yields the paths in one repository. It returns false if the iteration has
@@ -156,7 +161,7 @@ func (p *paths) repository(i uint32) bool {
 	p.r, p.ri, p.told = &p.m.Repos[i], i, 0
 	p.visited, p.dead, p.on = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
 	for t := range p.r.Tags {
-		for _, id := range means(p.m, p.r, uint32(t)) {
+		for _, id := range means(p.r, uint32(t)) {
 			p.path = Path{Repository: p.r.Name, Hold: HoldTag, Tag: p.r.Tags[t].Name}
 			if !p.down(id, RoleManifest) {
 				return false
@@ -167,7 +172,7 @@ func (p *paths) repository(i uint32) bool {
 }
 
 // means returns the targets of a tag; of an ambiguous tag, all targets in its history.
-func means(m *gc.Marks, r *graph.Repository, t uint32) (ids []uint32) {
+func means(r *graph.Repository, t uint32) (ids []uint32) {
 	if target := r.Tags[t].Target; target != graph.None {
 		return []uint32{target}
 	}
@@ -263,11 +268,9 @@ func (p *paths) alone(hold Hold, tag string) bool {
 // untagged follows the kept revisions that no tag leads to. One that another of them leads to
 // is on that one's path.
 func (p *paths) untagged() (more bool) {
-	all := !p.m.Untagged || p.m.Users.KeepsAll(p.ri)
 	var ids []uint32
 	for v := range p.r.Manifests() {
-		kept := all || p.m.RevisionInGrace(v) || p.m.UnclearSubject(v.ID)
-		if kept && p.up.Has(v.ID) && !p.visited[v.ID] {
+		if keptUntagged(p.m, p.ri, v) && p.up.Has(v.ID) && !p.visited[v.ID] {
 			ids = append(ids, v.ID)
 		}
 	}
@@ -282,6 +285,11 @@ func (p *paths) untagged() (more bool) {
 		}
 	}
 	return true
+}
+
+// keptUntagged reports whether a repository keeps a revision that no tag leads to.
+func keptUntagged(m *gc.Marks, repository uint32, v graph.Revision) bool {
+	return !m.Untagged || m.Users.KeepsAll(repository) || m.RevisionInGrace(v) || m.UnclearSubject(v.ID)
 }
 
 // below returns those manifests to which others of them lead.
@@ -305,14 +313,7 @@ func (p *paths) below(ids []uint32) map[uint32]bool {
 
 // mismatches follows the digests in mismatched links.
 func (p *paths) mismatches() (more bool) {
-	held := slices.Clone(p.r.NamedBefore)
-	for _, o := range p.r.Bad {
-		if o.State == walker.LinkMismatch {
-			held = append(held, o.Target)
-		}
-	}
-	slices.SortFunc(held, p.m.CompareIDs)
-	for _, id := range slices.Compact(held) {
+	for _, id := range slices.Compact(slices.SortedFunc(p.r.Mismatched, p.m.CompareIDs)) {
 		p.path = Path{Repository: p.r.Name, Hold: HoldMismatch}
 		if !p.visited[id] && !p.down(id, RoleManifest) {
 			return false

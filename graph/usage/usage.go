@@ -201,15 +201,6 @@ func (u *Usage) Has(repository string) bool {
 	return ok && u.m.Repos[i].Exists
 }
 
-// HasTag reports whether the repository has that tag.
-func (u *Usage) HasTag(repository, tag string) bool {
-	i, ok := u.m.RepoID[repository]
-	if ok {
-		_, ok = u.m.Repos[i].FindTag(tag)
-	}
-	return ok
-}
-
 // Names returns the names of all repositories, sorted.
 func (u *Usage) Names() (names []string) {
 	for i := range u.m.Repos {
