@@ -87,3 +87,18 @@ func (r *provenReader) Read(p []byte) (int, error) {
 	}
 	return n, r.ended
 }
+
+// Recorder is a reader that records its reader's error.
+type Recorder struct {
+	io.Reader
+	Err error // other than io.EOF; nil for none
+}
+
+// Read implements io.Reader.
+func (r *Recorder) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		r.Err = err
+	}
+	return n, err
+}

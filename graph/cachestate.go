@@ -52,24 +52,9 @@ func parseCacheState(ctx context.Context, r backend.Reader) (why, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	read := &remembering{r: f}
+	read := &backend.Recorder{Reader: f}
 	why = CacheStateError(read)
-	return why, read.err
-}
-
-// remembering is a reader that keeps the error.
-type remembering struct {
-	r   io.Reader
-	err error
-}
-
-// Read implements io.Reader.
-func (f *remembering) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
-		f.err = err
-	}
-	return n, err
+	return why, read.Err
 }
 
 // CacheStateError returns how a registry's scheduler fails to parse the file: it must be an

@@ -236,36 +236,41 @@ func (r *restoration) noteChanged(dirKey string) {
 	r.changed[dirKey] = append(r.changed[dirKey], r.current)
 }
 
-// file opens the directory in which a file is kept, under the name that it returns. If the
-// file isn't kept the error is errLost.
-func (r *restoration) file(key string) (in dir, name string, err error) {
-	k, err := r.locate(key)
-	if err == nil && k.in.fd < 0 {
-		err = errLost
-	}
-	_, name = backend.SplitKey(key)
-	return k.in, name, err
-}
-
-// OpenQuarantined is backend.Undoer's.
-func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (io.ReadCloser, error) {
-	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
-		return nil, err
-	}
+// withKept calls use with the directory in which a run keeps a file, and the file's name
+// there. If the file isn't kept the error is errLost.
+func (w *Store) withKept(run backend.Run, key string, use func(in dir, name string) error) error {
 	r := restoration{Store: w}
 	var err error
 	if r.kept, err = w.openKept(run, false); err != nil {
-		return nil, err
+		return err
 	}
 	defer r.kept.close()
-	in, name, err := r.file(key)
-	if err != nil {
-		return nil, failed("open", key, err)
+	k, err := r.locate(key)
+	defer k.in.close()
+	if err == nil && k.in.fd < 0 {
+		err = errLost
 	}
-	defer in.close()
-	f, err := in.file(name)
+	if err == nil {
+		_, name := backend.SplitKey(key)
+		err = use(k.in, name)
+	}
 	if err != nil {
-		return nil, failed("open", key, err)
+		return failed("open", key, err)
+	}
+	return nil
+}
+
+// OpenQuarantined is backend.Undoer's.
+func (w *Store) OpenQuarantined(ctx context.Context, run backend.Run, key string) (f io.ReadCloser, err error) {
+	if err := cmp.Or(w.guard(ctx, "open", run, key), ctx.Err()); err != nil {
+		return nil, err
+	}
+	err = w.withKept(run, key, func(in dir, name string) error {
+		f, err = in.file(name)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return f, nil
 }
@@ -284,7 +289,12 @@ func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 	var failures []error
 	for _, id := range ids {
 		run := backend.Run{ID: id}
-		size, err := w.keptSize(run, key)
+		var size int64
+		err := w.withKept(run, key, func(in dir, name string) error {
+			st, err := in.look(name)
+			size = st.Size
+			return err
+		})
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
@@ -297,21 +307,4 @@ func (w *Store) Earlier(ctx context.Context, key string) ([]backend.Earlier, err
 		}
 	}
 	return all, cmp.Or(backend.Join(failures...), ctx.Err())
-}
-
-// keptSize returns the size of a file that the run keeps.
-func (w *Store) keptSize(run backend.Run, key string) (int64, error) {
-	r := restoration{Store: w}
-	var err error
-	if r.kept, err = w.openKept(run, false); err != nil {
-		return 0, err
-	}
-	defer r.kept.close()
-	in, name, err := r.file(key)
-	if err != nil {
-		return 0, err
-	}
-	defer in.close()
-	st, err := in.look(name)
-	return st.Size, err
 }

@@ -169,26 +169,11 @@ func (t *timeout) verify(ctx context.Context, e backend.Earlier, d layout.AnyDig
 		return err
 	}
 	defer f.Close()
-	r := &failing{Reader: f}
+	r := &backend.Recorder{Reader: f}
 	c := backend.Content{Bytes: r, Size: e.Size, Proof: d}
 	_, err = io.Copy(io.Discard, c.Proven())
-	if r.err != nil {
-		return r.err
+	if r.Err != nil {
+		return r.Err
 	}
 	return err
-}
-
-// failing is a reader that records an error other than io.EOF.
-type failing struct {
-	io.Reader
-	err error
-}
-
-// Read implements io.Reader.
-func (r *failing) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	if err != nil && err != io.EOF {
-		r.err = err
-	}
-	return n, err
 }
