@@ -189,17 +189,12 @@ type quarantine struct {
 // top reads the directories in d, whose names are keys. before has the earlier pieces of
 // such a name.
 func (q *quarantine) top(d dir, path string, before []string) error {
-	return q.each(d, path, func(name string, is *unix.Stat_t) error {
-		at, names := filepath.Join(path, name), append(slices.Clone(before), name)
-		if kindOf(is) != unix.S_IFDIR {
+	return q.each(d, path, func(name, at string, kind uint32, sub dir) error {
+		names := append(slices.Clone(before), name)
+		if kind != unix.S_IFDIR {
 			q.found("", at)
 			return nil
 		}
-		sub, err := d.open(name)
-		if err != nil {
-			return failed("look at", at, err)
-		}
-		defer sub.close()
 		if strings.HasSuffix(name, cutMark) {
 			return q.top(sub, at, names)
 		}
@@ -210,42 +205,28 @@ func (q *quarantine) top(d dir, path string, before []string) error {
 
 // directory reads what was removed from the directory key, if known is set.
 func (q *quarantine) directory(d dir, path, key string, known bool) error {
-	return q.each(d, path, func(name string, is *unix.Stat_t) error {
-		at, here := filepath.Join(path, name), ""
-		if known {
+	return q.each(d, path, func(name, at string, kind uint32, sub dir) error {
+		here := ""
+		if known && (kind == unix.S_IFDIR || kind == unix.S_IFREG) {
 			here = strings.TrimPrefix(key+"/"+name, "/")
 		}
-		if kindOf(is) != unix.S_IFDIR {
-			if kindOf(is) != unix.S_IFREG {
-				here = ""
-			}
-			q.found(here, at)
-			return nil
+		if kind == unix.S_IFDIR {
+			return q.removed(sub, at, here)
 		}
-		sub, err := d.open(name)
-		if err != nil {
-			return failed("look at", at, err)
-		}
-		defer sub.close()
-		return q.removed(sub, at, here)
+		q.found(here, at)
+		return nil
 	})
 }
 
 // removed reads a directory that was removed: an empty one, or one with a single file.
 func (q *quarantine) removed(d dir, path, key string) error {
 	empty := true
-	err := q.each(d, path, func(name string, is *unix.Stat_t) error {
+	err := q.each(d, path, func(name, at string, kind uint32, sub dir) error {
 		empty = false
-		at := filepath.Join(path, name)
 		switch {
-		case kindOf(is) == unix.S_IFDIR: // no run makes that
-			sub, err := d.open(name)
-			if err != nil {
-				return failed("look at", at, err)
-			}
-			defer sub.close()
+		case kind == unix.S_IFDIR: // no run makes that
 			return q.removed(sub, at, "")
-		case kindOf(is) == unix.S_IFREG && key != "":
+		case kind == unix.S_IFREG && key != "":
 			q.found(key+"/"+name, at)
 		default:
 			q.found("", at)
@@ -262,18 +243,25 @@ func (q *quarantine) found(key, path string) {
 	q.all = append(q.all, backend.Quarantined{Key: key, Path: path})
 }
 
-// each calls do with every name in d, and its state.
-func (q *quarantine) each(d dir, path string, do func(name string, is *unix.Stat_t) error) error {
+// each calls do with every name in d, its path and its kind; sub is open if it is a
+// directory.
+func (q *quarantine) each(d dir, path string, do func(name, at string, kind uint32, sub dir) error) error {
 	names, err := d.all()
 	if err != nil {
 		return failed("look at", path, err)
 	}
 	for _, name := range names {
+		at, sub := filepath.Join(path, name), dir{-1}
 		st, err := d.look(name)
-		if err = cmp.Or(q.ctx.Err(), err); err != nil {
-			return failed("look at", filepath.Join(path, name), err)
+		if err = cmp.Or(q.ctx.Err(), err); err == nil && kindOf(&st) == unix.S_IFDIR {
+			sub, err = d.open(name)
 		}
-		if err := do(name, &st); err != nil {
+		if err != nil {
+			return failed("look at", at, err)
+		}
+		err = do(name, at, kindOf(&st), sub)
+		sub.close()
+		if err != nil {
 			return err
 		}
 	}

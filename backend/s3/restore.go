@@ -334,14 +334,5 @@ func (s *Store) kept(ctx context.Context, run backend.Run, of backend.Receipts) 
 			k.bytes += k.sizes[i]
 		}
 	}
-	return k, backend.Join(ctx.Err(), first(errs))
-}
-
-func first(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return k, backend.Join(ctx.Err(), cmp.Or(errs...))
 }
