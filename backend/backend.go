@@ -2,7 +2,7 @@
 // directory, an object store, or a map in a test.
 //
 // A key is a path below the registry's root, with slashes and without a leading one:
-// docker/registry/v2/blobs/sha256/4f/4f…/data. A store holds files under keys. Only
+// docker/registry/v2/blobs/sha256/4f/4f…/data. A store has files under keys. Only
 // filesystems have directories; they matter here only because an empty one may have to be
 // removed.
 //
@@ -28,8 +28,8 @@ type Hint struct {
 	// Usual is what a child without Name usually contains: see Usual. Read is for its files.
 	Usual Usual
 
-	// Content followed by the child's name ("sha256:…") is what a valid file holds. A
-	// driver that can prove that a file holds this sets Item.Body without reading it;
+	// Content followed by the child's name ("sha256:…") is what a valid file contains. A
+	// driver that can prove that a file contains this sets Item.Body without reading it;
 	// others read. "" if unknown.
 	Content string
 	// Repeated: files without Content often have the same content as one of these, so that
@@ -96,7 +96,7 @@ type Item struct {
 }
 
 // Batch is some of the items of one directory. A directory may have several batches, in
-// any order. A Batch and all it holds, strings included, is valid only during the call:
+// any order. A Batch and all in it, strings included, is valid only during the call:
 // clone what you keep.
 type Batch struct {
 	Dir    string // key of the directory, without a trailing slash

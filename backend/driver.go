@@ -69,7 +69,7 @@ type Config struct {
 type Traits struct {
 	// Noun is the word for such a store, in the singular.
 	Noun string
-	// Root is the directory on this machine that holds the store, absolute; "" if the store
+	// Root is the directory on this machine that contains the store, absolute; "" if the store
 	// isn't on this machine. Base is the key of Root: "" for the store's own root.
 	Root, Base string
 	// Label is a name of the store for people, valid in a file name: it is part of
@@ -162,7 +162,7 @@ type Lease interface {
 	BreakLock(ctx context.Context, run string) error
 }
 
-// Description is what a store does with removed files, and what it holds that no listing
+// Description is what a store does with removed files, and what it contains that no listing
 // shows.
 type Description struct {
 	Versioned bool `json:"kept"` // a removed file remains as a version, and frees no space

@@ -1,9 +1,9 @@
 // Package graph is the model of a registry's storage, and reads it.
 //
-// Read lists a store and reads the manifests that its links refer to. The Graph holds blobs,
+// Read lists a store and reads the manifests that its links refer to. The Graph has blobs,
 // links and manifests in little memory: every digest is stored once and has a small id, a
 // stored blob by its rank and another digest by a number beyond those. Sizes, times and
-// references are in arrays by id. A Repository holds its links by these ids.
+// references are in arrays by id. A Repository has its links by these ids.
 //
 // relation.go defines what a reference means in a repository: what must be kept, what a pull
 // is served, and what is removed with a manifest. Every walk over manifests uses one of its

@@ -11,7 +11,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Repository holds the links of one repository, by ids.
+// Repository has the links of one repository, by ids.
 type Repository struct {
 	Name           string
 	Layers         []LayerLink

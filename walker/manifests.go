@@ -50,7 +50,7 @@ type Manifest struct {
 
 // Manifests reads the n manifests with the digests digest(0) … digest(n-1), each once, and
 // passes them to each, one at a time, in any order. An error from each ends it and is
-// returned; a manifest that can't be read is a State. Manifests that the cache holds, and
+// returned; a manifest that can't be read is a State. Manifests that the cache has, and
 // that ListBlobs proved unchanged, are not read from the store.
 func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout.AnyDigest, each func(i int, m Manifest) error) error {
 	return serially(ctx, w, n, held, func() func(ctx context.Context, i int) Manifest {
@@ -59,7 +59,7 @@ func (w *Walker) Manifests(ctx context.Context, n int, digest func(i int) layout
 	}, each)
 }
 
-// manifestReader holds the buffers that one goroutine reuses for each manifest.
+// manifestReader has the buffers that one goroutine reuses for each manifest.
 type manifestReader struct {
 	contentsReader
 	refs [held][]manifest.Ref // of the last manifests
@@ -107,7 +107,7 @@ type contents struct {
 	err   error // of ManifestUnparsable, ManifestArchived and ManifestUnreadable
 }
 
-// contentsReader holds the buffer that one goroutine reuses for each blob.
+// contentsReader has the buffer that one goroutine reuses for each blob.
 type contentsReader struct {
 	w    *Walker
 	body []byte
@@ -118,7 +118,7 @@ func (w *Walker) contentsReader() contentsReader {
 }
 
 // read reads a blob of at most manifest.MaxSize bytes, and stores it in the cache. Blobs
-// that the cache holds, and that ListBlobs proved unchanged, are not read from the store.
+// that the cache has, and that ListBlobs proved unchanged, are not read from the store.
 // The result for a larger blob is large's, which gets its first bytes and the rest.
 func (r *contentsReader) read(ctx context.Context, d layout.AnyDigest, large func(begin []byte, rest io.Reader) contents) contents {
 	if d.Other == "" {

@@ -12,7 +12,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// Recheck is what one key holds now, by a direct request and not by a listing.
+// Recheck is what one key has now, by a direct request and not by a listing.
 type Recheck struct {
 	Absent   bool
 	Size     int64

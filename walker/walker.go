@@ -37,11 +37,11 @@ type Walker struct {
 	// stores list a removed object for a while. nil confirms none.
 	Removed func(key string) bool
 
-	// Cache holds manifests and configs of earlier runs, and stores what is read now. A
+	// Cache has manifests and configs of earlier runs, and stores what is read now. A
 	// cached manifest is used only if the ETag of the listing proves that the store's
 	// object has the same bytes. nil for no cache.
 	Cache *cache.Cache
-	etags map[layout.Digest][md5.Size]byte // set by ListBlobs, for digests that the cache holds
+	etags map[layout.Digest][md5.Size]byte // set by ListBlobs, for digests that the cache has
 }
 
 // Blob is one file blobs/<alg>/<hex[:2]>/<hex>/data.

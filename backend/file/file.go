@@ -8,7 +8,7 @@
 // depth of the tree and not with its size. The caller gets one batch at a time. This is done
 // on Linux; on other systems a simpler listing has the same rules and passes the same tests.
 //
-// The same rules hold for listing, opening, looking and changing: a symbolic link or a mount
+// The same rules apply to listing, opening, looking and changing: a symbolic link or a mount
 // below the root is not followed unless Options.Follow names it; a pipe, a socket or a device
 // is never read; access times don't change if the system allows that. A Reader writes nothing.
 package file
@@ -276,7 +276,7 @@ const batchSize = 512
 const arena = 64 << 10
 
 // batch collects items of directories, one directory after the other. Its memory is reused,
-// except for the string that holds the names.
+// except for the string that contains the names.
 type batch struct {
 	parts  []part // the last one is added to
 	names  []byte

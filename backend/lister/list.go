@@ -197,7 +197,7 @@ func (p *Page) upTo(key string) bool {
 }
 
 // hints caches the hint of each directory, so that several walks in one directory request it once. It
-// holds the directories that a walk is in, and those that contain the end of a range.
+// contains the directories that a walk is in, and those that contain the end of a range.
 type hints struct {
 	expect backend.HintFunc
 	sched  *scheduler

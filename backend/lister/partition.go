@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// scheduler holds the ranges of one listing and splits them for idle workers. It makes no
+// scheduler has the ranges of one listing and splits them for idle workers. It makes no
 // requests.
 type scheduler struct {
 	prefix string // of all keys

@@ -16,7 +16,7 @@ import (
 	"regfsck/walker/layout"
 )
 
-// containerd is the directory, below containerd's root, that holds the blobs of a node's
+// containerd is the directory, below containerd's root, that contains the blobs of a node's
 // images (github.com/containerd/containerd, plugins/content/local).
 const containerd = "io.containerd.content.v1.content"
 

@@ -110,7 +110,7 @@ func (t *timeout) open(ctx context.Context, do func() (io.ReadCloser, error)) (i
 	return r, nil
 }
 
-// buffers hold one read each: while one is hashed and written, the next is filled.
+// buffers have one read each: while one is hashed and written, the next is filled.
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 type buffer [256 << 10]byte

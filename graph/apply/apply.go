@@ -71,7 +71,7 @@ type Limits struct {
 
 	AnyAmount    bool // a person named what is removed: MaxDelete applies only to missing blobs
 	ByRule       bool // a rule selected what is removed, untagged manifests included
-	AllowTagless bool // untagged manifests may be removed even if a database may hold their tags
+	AllowTagless bool // untagged manifests may be removed even if a database may have their tags
 	RunningOK    bool // a registry may answer at the store's address
 	NoUndoOK     bool // the run need not be undoable
 }

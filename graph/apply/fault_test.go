@@ -145,7 +145,7 @@ func TestTroubleInAFix(t *testing.T) {
 	want := dump(clean)
 	gone := deleted(was, want)
 	if len(gone) < 10 {
-		t.Fatalf("only %d keys go", len(gone))
+		t.Fatalf("only %d keys are removed", len(gone))
 	}
 	needed := needs(was)
 	delete(needed, layout.CurrentKey("a", "dangling")) // removed on request
@@ -158,7 +158,7 @@ func TestTroubleInAFix(t *testing.T) {
 		}
 		for _, key := range deleted(was, is) {
 			if !slices.Contains(gone, key) {
-				t.Fatalf("%s is gone", key)
+				t.Fatalf("%s is missing", key)
 			}
 		}
 		mustFix(t, m.Store(), state, policy)
@@ -225,7 +225,7 @@ func TestTroubleInAnUndo(t *testing.T) {
 		})
 		for _, key := range deleted(fixed, dump(m)) {
 			if !slices.Contains(rebuilt, key) {
-				t.Fatalf("%s is gone", key)
+				t.Fatalf("%s is missing", key)
 			}
 		}
 		undoRest(t, m, state)
@@ -255,11 +255,11 @@ func TestMuchTrouble(t *testing.T) {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 			if _, wrong := f.Count(); wrong > 0 && len(out.NotDone) == 0 {
-				t.Errorf("seed %d: %d operations went wrong, and nothing is told", seed, wrong)
+				t.Errorf("seed %d: %d operations went wrong, and nothing is reported", seed, wrong)
 			}
 			for _, key := range deleted(was, dump(m)) {
 				if !slices.Contains(gone, key) {
-					t.Errorf("seed %d: %s is gone", seed, key)
+					t.Errorf("seed %d: %s is missing", seed, key)
 				}
 			}
 			mustFix(t, m.Store(), state, policy)
@@ -337,7 +337,7 @@ func (tr troubled) fix(f *fixtures.FaultyStore, was, want map[string]string) {
 	gone := deleted(was, want)
 	for _, key := range deleted(was, is) {
 		if !slices.Contains(gone, key) {
-			tr.Fatalf("%s: %s is gone", tr.how, key)
+			tr.Fatalf("%s: %s is missing", tr.how, key)
 		}
 	}
 	mustFix(tr.T, tr.m.Store(), tr.state, tr.policy)
@@ -406,7 +406,7 @@ func TestTroubleInARemoval(t *testing.T) {
 	want := dump(clean)
 	gone := deleted(was, want)
 	if len(gone) < 25 {
-		t.Fatalf("only %d keys go", len(gone))
+		t.Fatalf("only %d keys are removed", len(gone))
 	}
 	needed := needs(lesser(was, saved))
 	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
@@ -423,7 +423,7 @@ func TestTroubleInARemoval(t *testing.T) {
 		}
 		for _, key := range deleted(was, is) {
 			if !slices.Contains(gone, key) {
-				t.Fatalf("%s is gone", key)
+				t.Fatalf("%s is missing", key)
 			}
 		}
 		allPull(t, is)
@@ -473,7 +473,7 @@ func signed(t *testing.T, was, is map[string]string) {
 		if d, ok := layout.ParseDigest(target); err == nil && ok && k.Kind == layout.TagCurrent {
 			signature := layout.CurrentKey(k.Repository, fixtures.FallbackTag(d)+".sig")
 			if was[signature] != "" && is[signature] == "" {
-				t.Fatalf("%s is there, and its signature is gone", key)
+				t.Fatalf("%s is there, and its signature is missing", key)
 			}
 		}
 	}

@@ -156,7 +156,7 @@ func TestSummariesOfRuns(t *testing.T) {
 			listed := func(want, unsure int, bytes int64, runs []journal.Summary, err error) {
 				t.Helper()
 				if err != nil || len(runs) != 1 || runs[0].Done != want || runs[0].Unconfirmed != unsure || runs[0].Bytes != bytes {
-					t.Errorf("%d steps done, %d unsure, %d bytes went; %v, %+v", want, unsure, bytes, err, runs)
+					t.Errorf("%d steps done, %d unsure, %d bytes freed; %v, %+v", want, unsure, bytes, err, runs)
 				}
 			}
 			runs, err := journal.Summaries(state)

@@ -60,7 +60,7 @@ const (
 // Tally counts steps, or objects.
 type Tally struct {
 	Done    int   `json:"done"`    // in this run, or before it was resumed; of an undo: restored
-	Skipped int   `json:"skipped"` // the precondition didn't hold, or it depends on a step that wasn't done
+	Skipped int   `json:"skipped"` // the precondition wasn't met, or it depends on a step that wasn't done
 	Failed  int   `json:"failed"`  // the store could not do it, or its result is unknown
 	Bytes   int64 `json:"bytes"`   // of the removals among Done, freed or kept
 }

@@ -77,7 +77,7 @@ func (c *complaints) afterRemoval(was, is map[string]string, p *plan.Plan, out *
 		}
 	}
 	if gone := size(was) - size(is); gone != p.Bytes() || !out.Keep && gone != out.Freed {
-		c.say("bytes", fmt.Sprintf("%d are gone, %d were announced, %d are told as freed", gone, p.Bytes(), out.Freed))
+		c.say("bytes", fmt.Sprintf("%d were removed, %d were announced, %d are reported as freed", gone, p.Bytes(), out.Freed))
 	}
 }
 
@@ -285,7 +285,7 @@ func TestRemovals(t *testing.T) {
 			}
 			for _, key := range kept {
 				if _, there := is[key]; !there {
-					t.Errorf("gone: %s", key)
+					t.Errorf("removed: %s", key)
 				}
 			}
 			undoAll(t, m, state, []string{out.Run})

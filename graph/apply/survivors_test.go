@@ -194,7 +194,7 @@ func (r *random) loose() string {
 	return fmt.Sprintf("blob in %s %s", repo, d.Digest)
 }
 
-// grow adds something that a registry may hold.
+// grow adds something that a registry may have.
 func (r *random) grow() string {
 	repo, tag, m := r.repo(), r.tag(), one(r.Rand, r.images...)
 	at := fmt.Sprintf(" %s:%s of %s", repo, tag, m.Digest)

@@ -87,7 +87,7 @@ func mustFix(t *testing.T, s backend.Store, state string, policy gc.Policy) *Out
 	return out
 }
 
-// dump returns all that a store holds: files with bytes and times, and empty directories,
+// dump returns all that a store contains: files with bytes and times, and empty directories,
 // with a slash.
 func dump(r backend.Reader) map[string]string {
 	all := map[string]string{}

@@ -1,6 +1,6 @@
 // Package gc marks what of a registry's storage is kept, and what is removed.
 //
-// It keeps one promise: nothing that a kept tag needs is ever removed. This is why it holds,
+// It keeps one promise: nothing that a kept tag needs is ever removed. This is why that is so,
 // and what guards each part of it.
 //
 // A store is read first: all blobs, then all links, then the manifests. A push writes in the

@@ -101,7 +101,7 @@ type request struct {
 }
 
 // line adds a line. Only a successful request shows that pulls are logged at its time: some
-// logs hold only failures.
+// logs have only failures.
 func (l *Log) line(line []byte) {
 	r := parseLine(line, false)
 	if r.at.Year() < 2013 || r.method == "" || r.uri == "" || r.status < 100 || r.status > 599 { // there were no such registries before 2013

@@ -46,7 +46,7 @@ func New(state, id string) *Run {
 // Extent is how much of a journal is read.
 type Extent bool
 
-// The extents. A state directory holds years of runs, most of which are finished: the two
+// The extents. A state directory contains the runs of years, most of which are finished: the two
 // ends of a journal, 32 KB, are read in a millisecond; all of it, with 100,000 steps, in
 // seconds (BenchmarkRead).
 const (

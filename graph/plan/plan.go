@@ -2,7 +2,7 @@
 // accesses no store.
 //
 // A plan is data: exactly the steps that were shown are carried out. Each step has a change,
-// its key, the reason, and a precondition; if that doesn't hold any more, the step is
+// its key, the reason, and a precondition; if that is no longer true, the step is
 // skipped. Steps are in an order in which an interruption leaves garbage and never a
 // reference to something removed.
 package plan
@@ -161,7 +161,7 @@ type Plan struct {
 
 // New makes the plan of a check's result: all cures that need no request, and those with one.
 // The check must have had the same policy. Garbage in grace, findings without a cure, and
-// names that a plan file can't hold are left out. Under a removal, only its garbage is fixed,
+// names that a plan file can't contain are left out. Under a removal, only its garbage is fixed,
 // and with rejections there are no steps.
 func New(r *check.Result, p gc.Policy) *Plan {
 	plan := &Plan{}

@@ -6,7 +6,7 @@
 // have that digest, size and MD5. So a cache that is damaged, or was written by another
 // program, costs requests and never gives a wrong result. A damaged entry is forgotten.
 //
-// The directory holds pairs of files. A pack holds the manifests of one run one after the
+// The directory contains pairs of files. A pack has the manifests of one run one after the
 // other, and never changes. Its index lists these manifests, with their offsets, and
 // when each was last used; it is replaced as a whole. So opening a cache reads few files,
 // however many manifests it has. Each file is written under a temporary name first, so
@@ -46,7 +46,7 @@ type Cache struct {
 }
 
 // Open opens the cache in a directory, and makes the directory if it doesn't exist. limit
-// is how many bytes of manifests the directory may hold after Close, at most 1 GiB. An
+// is how many bytes of manifests the directory may contain after Close, at most 1 GiB. An
 // error means that the directory can't be used.
 func Open(dir string, limit int64, now time.Time) (*Cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -31,7 +31,7 @@ func ParseDigest(s string) (Digest, bool) {
 	return ParseHex(s[len(sha256Prefix):])
 }
 
-// nibbles holds the value of each lower-case hex digit, and 0xff for other bytes.
+// nibbles has the value of each lower-case hex digit, and 0xff for other bytes.
 var nibbles = func() (t [256]byte) {
 	for i := range t {
 		t[i] = 0xff

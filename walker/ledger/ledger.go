@@ -96,7 +96,7 @@ func worstFirst(a, b *Record) int {
 	return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(b.Hashed, a.Hashed))
 }
 
-// Ledger holds the records of one store. The zero Ledger has none. It isn't safe for
+// Ledger has the records of one store. The zero Ledger has none. It isn't safe for
 // concurrent use.
 type Ledger struct {
 	// Since is the earliest time, in seconds since 1970, of a record that counts as
