@@ -278,12 +278,12 @@ func (g *grouping) fetch(l *listing) error {
 	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	g.sort(l)
+	g.sort()
 	return nil
 }
 
 // sort applies the errors of fetch. An archived file exists and can't be read.
-func (g *grouping) sort(l *listing) {
+func (g *grouping) sort() {
 	for i := range g.todo {
 		t := &g.todo[i]
 		if t.fault == nil {
