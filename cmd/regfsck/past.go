@@ -253,7 +253,7 @@ func showRun(s *session, c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := journal.ReadAll(p.state, journal.Ends)
+	all, err := journal.ReadAll(p.state)
 	if err != nil {
 		return failure.New(exitcode.Incomplete, err, "")
 	}

@@ -254,7 +254,7 @@ func (r *run) summary(ctx context.Context) *Outcome {
 // findUnfinished reads the last runs. Interrupted ones are finished; the last one is resumed
 // if its plan is the same.
 func (r *run) findUnfinished() error {
-	all, err := journal.ReadAll(r.State, journal.Ends)
+	all, err := journal.ReadAll(r.State)
 	if err != nil || len(all) == 0 {
 		return err
 	}

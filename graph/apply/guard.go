@@ -381,7 +381,7 @@ func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Fa
 		return f, fmt.Errorf("%s/filesystem-in-use: %w", layout.Locks, err)
 	}
 	f.FilesystemInUse = err == nil
-	all, err := journal.ReadAll(state, journal.Ends)
+	all, err := journal.ReadAll(state)
 	if err != nil {
 		return f, err
 	}

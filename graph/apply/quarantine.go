@@ -17,9 +17,11 @@ import (
 // ConfirmedRuns is journal.Summaries with the results of steps without receipts, as far as
 // the store shows them: by what is quarantined, and by the content of links.
 func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journal.Summary, error) {
-	all, err := journal.ReadAll(state, journal.Whole)
 	var runs []journal.Summary
-	for _, p := range all {
+	for p, err := range journal.Newest(state, journal.Whole) {
+		if err != nil {
+			return runs, err
+		}
 		r := p.Summary()
 		if r.Unconfirmed > 0 && p.Begin.Keep && !p.UndoBegun && !p.PurgeBegun {
 			if kept, err := s.Quarantined(ctx, storeRun(p)); err == nil {
@@ -28,7 +30,7 @@ func ConfirmedRuns(ctx context.Context, s backend.Store, state string) ([]journa
 		}
 		runs = append(runs, r)
 	}
-	return runs, err
+	return runs, nil
 }
 
 // confirmedIn returns a function that reports whether a change was made.
@@ -77,12 +79,11 @@ func receiptsOf(p *journal.Run, state string) backend.Receipts {
 // without a receipt has only its key, which no later run may have changed. A change that
 // failed keeps nothing: a noncurrent version of its key isn't the run's.
 func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, err error) {
-	all, err := journal.ReadAll(state, journal.Whole)
-	if err != nil {
-		return nil, err
-	}
 	later := map[string]bool{}
-	for _, other := range all { // newest first
+	for other, err := range journal.Newest(state, journal.Whole) {
+		if err != nil {
+			return nil, err
+		}
 		if other.ID == p.ID {
 			break
 		}

@@ -15,6 +15,57 @@ import (
 	"regfsck/walker/layout"
 )
 
+// laterRuns is what the runs since the one to undo did. No journal of theirs is kept in memory.
+type laterRuns struct {
+	removed   []string        // the runs of its state directory that removed something for good, newest first
+	elsewhere []OtherRun      // those of this machine's other state directories that removed something, newest first
+	written   map[string]bool // the keys that they wrote and did not undo. Restored files have their old times, so times don't show these writes
+	err       error           // why written is incomplete
+}
+
+// add adds a run of the state directory.
+func (l *laterRuns) add(p *journal.Run) {
+	kept := p.Begin.Keep && !p.Purged && !p.PurgeBegun
+	if !kept && !p.Undone && p.RemovedFiles() {
+		l.removed = append(l.removed, p.ID)
+	}
+	l.addWritten(p)
+}
+
+// addElsewhere adds the runs since began with this machine's other state directories. What can't
+// be read is left out.
+func (l *laterRuns) addElsewhere(ctx context.Context, s backend.Store, state string, began time.Time) {
+	var dirs []backend.StateDir
+	dirs, l.err = s.States(ctx)
+	for _, d := range dirs {
+		if !d.Reachable() || d.Path == state {
+			continue
+		}
+		for p, err := range journal.Newest(d.Path, journal.Whole) {
+			if err != nil {
+				l.err = backend.Join(l.err, err)
+				break
+			}
+			if !p.Begin.Time.After(began) {
+				break
+			}
+			if !p.Undone && p.RemovedFiles() {
+				l.elsewhere = append(l.elsewhere, OtherRun{State: d.Path, ID: p.ID})
+			}
+			l.addWritten(p)
+		}
+	}
+}
+
+// addWritten adds the keys that a run wrote.
+func (l *laterRuns) addWritten(p *journal.Run) {
+	for i := range p.Intents {
+		if p.Intents[i].Op == plan.Write && !p.Undone {
+			l.written[p.Intents[i].Key] = true
+		}
+	}
+}
+
 // errNeeded means that a link or blob that the run wrote is needed by a later push or run.
 var errNeeded = errors.New("is needed by what was pushed or restored since, and is kept")
 
@@ -34,20 +85,19 @@ type repositoryNeeds struct {
 
 // readPushes reads what was pushed since the run began, or written by a later run. If the run
 // wrote nothing, it reads nothing.
-func (u *undoer) readPushes(ctx context.Context, state string, all []*journal.Run, written []journal.Intent) {
+func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
 	if len(written) == 0 {
 		return
 	}
-	later, err := laterWrites(ctx, u.store, state, all, u.Run)
-	if err != nil {
-		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", err)
+	if u.later.err != nil {
+		u.pushes.err = fmt.Errorf("what later runs wrote can't be read: %w", u.later.err)
 		return
 	}
 	var failed error
 	since := func(key string, written time.Time) bool {
 		switch {
-		case later[key]:
+		case u.later.written[key]:
 			return true
 		case !written.Before(u.Begin.Time):
 			return !u.wrote(key, written)
@@ -140,32 +190,4 @@ func (u *undoer) checkUnneeded(i *journal.Intent) error {
 		}
 	}
 	return nil
-}
-
-// laterWrites returns the keys that runs since p wrote and did not undo: all are those of the
-// state directory; those of this machine's other state directories are added. Restored files
-// have their old times, so times don't show these writes.
-func laterWrites(ctx context.Context, s backend.Store, state string, all []*journal.Run, p *journal.Run) (map[string]bool, error) {
-	dirs, err := s.States(ctx)
-	for _, d := range dirs {
-		if d.Reachable() && d.Path != state {
-			others, failed := journal.ReadAll(d.Path, journal.Whole)
-			if failed != nil {
-				err = backend.Join(err, failed)
-			}
-			all = append(all[:len(all):len(all)], others...)
-		}
-	}
-	keys := map[string]bool{}
-	for _, run := range all {
-		if run.ID == p.ID || run.Undone || !run.Begin.Time.After(p.Begin.Time) {
-			continue
-		}
-		for i := range run.Intents {
-			if run.Intents[i].Op == plan.Write {
-				keys[run.Intents[i].Key] = true
-			}
-		}
-	}
-	return keys, err
 }

@@ -28,7 +28,7 @@ import (
 // remains unfinished.
 func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, error) {
 	named := id != ""
-	p, _, err := findUndoable(state, id, named, journal.Ends)
+	p, err := findUndoable(state, id, named, journal.Ends, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -43,71 +43,40 @@ func Undo(ctx context.Context, s backend.Store, state, id string) (*Outcome, err
 	return out, err
 }
 
-// findUndoable returns the run to undo, and all runs, newest first. A damaged run must be named
-// by the user; the ends of a journal don't show all damage.
-func findUndoable(state, id string, named bool, of journal.Extent) (p *journal.Run, all []*journal.Run, err error) {
-	if all, err = journal.ReadAll(state, of); err != nil {
-		return nil, nil, err
-	}
-	for _, p := range all {
+// findUndoable returns the run to undo, and adds the runs since to later, unless it is nil. A
+// damaged run must be named by the user; the ends of a journal don't show all damage.
+func findUndoable(state, id string, named bool, of journal.Extent, later *laterRuns) (*journal.Run, error) {
+	for p, err := range journal.Newest(state, of) {
+		if err != nil {
+			return nil, err
+		}
 		can := p.Summary().CanUndo()
 		switch {
 		case p.ID == id && !can && !p.Undone:
-			return nil, nil, &Refused{[]Refusal{{
+			return nil, &Refused{[]Refusal{{
 				Why: "nothing of run " + id + " is kept any more",
 				How: "What it removed can't be restored.",
 			}}}
 		case !named && can && p.Damage != "":
-			return nil, nil, &Refused{[]Refusal{{
+			return nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + ", the newest, is damaged: " + p.Damage,
 				How: "Name it to restore what it kept, as far as that is known: regfsck undo STORE " + p.ID + ".",
 			}}}
 		case p.ID == id, id == "" && can:
-			return p, all, nil
+			return p, nil
 		case can:
-			return nil, nil, &Refused{[]Refusal{{
+			return nil, &Refused{[]Refusal{{
 				Why: "run " + p.ID + " is newer",
 				How: "Runs are undone newest first: undo that one first. Don't purge it: that deletes for good what it removed, which this run may need.",
 			}}}
+		case later != nil:
+			later.add(p)
 		}
 	}
 	if id == "" {
-		return nil, nil, fmt.Errorf("%w that could be undone in %s", journal.ErrNoRun, state)
+		return nil, fmt.Errorf("%w that could be undone in %s", journal.ErrNoRun, state)
 	}
-	return nil, nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
-}
-
-// laterRemovals returns the runs since p, newest first, that removed something for good.
-func laterRemovals(all []*journal.Run, p *journal.Run) (ids []string) {
-	for _, later := range all {
-		if later.ID == p.ID {
-			break
-		}
-		kept := later.Begin.Keep && !later.Purged && !later.PurgeBegun
-		if !kept && !later.Undone && later.RemovedFiles() {
-			ids = append(ids, later.ID)
-		}
-	}
-	return ids
-}
-
-// removalsElsewhere returns the runs since p with other state directories of this machine,
-// newest first, that removed something that isn't restored. State directories that can't be
-// read are left out.
-func removalsElsewhere(ctx context.Context, s backend.Store, p *journal.Run) (runs []OtherRun) {
-	dirs, _ := s.States(ctx)
-	for _, d := range dirs {
-		if !d.Reachable() {
-			continue
-		}
-		all, _ := journal.ReadAll(d.Path, journal.Whole)
-		for _, other := range all {
-			if other.Begin.Time.After(p.Begin.Time) && !other.Undone && other.RemovedFiles() {
-				runs = append(runs, OtherRun{State: d.Path, ID: other.ID})
-			}
-		}
-	}
-	return runs
+	return nil, fmt.Errorf("%w in %s: %s", journal.ErrNoRun, state, id)
 }
 
 // undoer is the state of Undo.
@@ -121,24 +90,26 @@ type undoer struct {
 	restoredSteps map[string]bool // steps of which something was restored
 	restoredKeys  map[string]bool // keys that were removed and exist now
 	existing      map[string]bool // keys that may never have been removed: they exist, and there is no receipt
-	pushes        pushedSince     // since the run began
-	keptFirst     int64           // bytes that the run kept at first; only needed for copies that replaced an empty file
+	later         laterRuns
+	pushes        pushedSince // since the run began
+	keptFirst     int64       // bytes that the run kept at first; only needed for copies that replaced an empty file
 }
 
 func undoLocked(ctx context.Context, s backend.Store, state, id string, named bool) (*Outcome, error) {
-	p, all, err := findUndoable(state, id, named, journal.Whole) // again, under the lock
+	later := laterRuns{written: map[string]bool{}}
+	p, err := findUndoable(state, id, named, journal.Whole, &later) // again, under the lock
 	if err != nil {
 		return nil, err
 	}
-	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, existing: map[string]bool{}}
+	later.addElsewhere(ctx, s, state, p.Begin.Time)
+	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, later: later, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, existing: map[string]bool{}}
 	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
 	if p.Undone {
 		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
 			return u.out, err
 		}
 	}
-	u.out.Damage, u.out.RemovedLater = p.Damage, laterRemovals(all, p)
-	u.out.RemovedElsewhere = removalsElsewhere(ctx, s, p)
+	u.out.Damage, u.out.RemovedLater, u.out.RemovedElsewhere = p.Damage, later.removed, later.elsewhere
 	if u.journal, err = openJournal(ctx, p, s); err != nil {
 		return nil, err
 	}
@@ -147,7 +118,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string, named bo
 		err = u.journal.Sync()
 	}
 	if err == nil && !p.Undone {
-		err = u.undoKinds(state, all)
+		err = u.undoKinds()
 	}
 	if err == nil {
 		err = u.finish()
@@ -155,8 +126,8 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string, named bo
 	return u.out, cmp.Or(err, u.journal.Close())
 }
 
-// undoKinds undoes kind by kind, in reverse order. all are the runs of the state directory.
-func (u *undoer) undoKinds(state string, all []*journal.Run) error {
+// undoKinds undoes kind by kind, in reverse order.
+func (u *undoer) undoKinds() error {
 	byKind := map[plan.Kind][]journal.Intent{}
 	var aborts []journal.Intent
 	for _, i := range u.Intents {
@@ -197,7 +168,7 @@ func (u *undoer) undoKinds(state string, all []*journal.Run) error {
 		return err
 	}
 	// A link that was written since may need what is restored.
-	u.readPushes(u.ctx, state, all, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
+	u.readPushes(u.ctx, slices.Concat(byKind[plan.FoundTag], byKind[plan.FoundHistory], byKind[plan.Rebuilt], byKind[plan.RebuiltBlob], byKind[plan.HealedBlob]))
 	err = undo(plan.FoundTag, plan.FoundHistory, plan.Rebuilt, plan.RebuiltBlob, plan.HealedBlob)
 	if err != nil || u.out.Interrupted {
 		return err

@@ -3,11 +3,13 @@ package journal
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +86,59 @@ func TestTheEndsOfAJournal(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOneJournalIsInMemory: runs come newest first with what Read returns, memory has one
+// journal at a time, and a journal of which the run isn't asked for isn't read.
+func TestOneJournalIsInMemory(t *testing.T) {
+	state := t.TempDir()
+	const runs, lines = 8, 20_000
+	for n := range runs {
+		id := fmt.Sprint("run", n)
+		if err := os.MkdirAll(Dir(state, id), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var all []byte
+		var s seal
+		for i := range lines {
+			r := Record{Intent: &Intent{Op: plan.Remove, Kind: plan.Blob, Key: fmt.Sprint(id, "/", i)}}
+			if i == 0 {
+				r = Record{Begin: &Begin{Plan: "p", Time: now.Add(time.Duration(n*3%runs) * time.Hour)}} // in another order than their names
+			}
+			var err error
+			if all, err = s.append(all, &r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(Dir(state, id), FileName), all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	memory := func() (live, sum uint64) {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc, m.TotalAlloc
+	}
+	base, start := memory()
+	var first, most, sums uint64
+	before := now.Add(runs * time.Hour)
+	for p, err := range Newest(state, Whole) {
+		if err != nil || len(p.Intents) != lines-1 || p.Intents[7].Key != p.ID+"/8" || !p.Begin.Time.Before(before) {
+			t.Fatalf("%v, %s with %d intents, after a run of %v", err, p.ID, len(p.Intents), before)
+		}
+		before = p.Begin.Time
+		live, sum := memory()
+		live -= base
+		if first == 0 {
+			first, sums = live, sum-start
+		}
+		most = max(most, live)
+		runtime.KeepAlive(p)
+	}
+	if _, sum := memory(); before != now || most > 2*first || sum-start < runs/2*sums {
+		t.Errorf("the oldest run is of %v; one journal takes %d bytes, and at most %d are live; reading one allocates %d, and all %d", before, first, most, sums, sum-start)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -59,7 +60,7 @@ const lag = 3 * time.Second
 // UnfinishedSince returns since when interrupted runs have emptied directories, by file
 // times; zero if there is no such run.
 func UnfinishedSince(state string) (since time.Time, err error) {
-	all, err := ReadAll(state, Ends)
+	all, err := ReadAll(state)
 	for _, p := range unfinishedRuns(all) {
 		if ended := p.Status() == Done && p.End.By == ""; !ended { // the next run finds directories that it could not remove
 			since = p.Begin.Time.Add(-lag)
@@ -68,20 +69,12 @@ func UnfinishedSince(state string) (since time.Time, err error) {
 	return since, err
 }
 
-// ReadAll reads the journals of all runs, newest first.
-func ReadAll(state string, of Extent) (all []*Run, err error) {
-	err = readEach(state, of, func(p *Run) { all = append(all, p) })
-	slices.SortFunc(all, func(a, b *Run) int {
-		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
-	})
-	return all, err
-}
-
-// readEach passes the run of each journal to each, in any order.
-func readEach(state string, of Extent, each func(*Run)) error {
+// ReadAll reads the ends of the journals of all runs, newest first; none if the state
+// directory doesn't exist.
+func ReadAll(state string) (all []*Run, err error) {
 	dir, err := statedir.OpenBelow(state, RunsName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	var entries []fs.DirEntry
 	if err == nil {
@@ -89,22 +82,48 @@ func readEach(state string, of Extent, each func(*Run)) error {
 		entries, err = dir.Entries()
 	}
 	if err != nil {
-		return fmt.Errorf("the runs so far: %w", err)
+		return nil, fmt.Errorf("the runs so far: %w", err)
 	}
 	for _, e := range entries {
 		if !e.IsDir() && e.Type() != fs.ModeSymlink { // not a run; reading a symbolic link reports it
 			continue
 		}
-		p, err := Read(state, e.Name(), of)
+		p, err := Read(state, e.Name(), Ends)
 		if errors.Is(err, fs.ErrNotExist) { // it ended before it had a journal
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
-		each(p)
+		all = append(all, p)
 	}
-	return nil
+	slices.SortFunc(all, func(a, b *Run) int {
+		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
+	})
+	return all, nil
+}
+
+// Newest yields all runs, newest first, each with that much of its journal. A journal is read
+// when its run is asked for, so that the caller has one in memory. After an error it ends.
+func Newest(state string, of Extent) iter.Seq2[*Run, error] {
+	return func(yield func(*Run, error) bool) {
+		all, err := ReadAll(state)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, p := range all {
+			if of == Whole {
+				p, err = Read(state, p.ID, Whole)
+			}
+			if errors.Is(err, fs.ErrNotExist) { // it was removed meanwhile
+				continue
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // Find reads the journal of a run.
@@ -117,13 +136,14 @@ func Find(state, id string) (*Run, error) {
 }
 
 // Summaries returns the runs of a state directory, newest first; none if it doesn't exist.
-// One journal is in memory at a time.
 func Summaries(state string) (runs []Summary, err error) {
-	err = readEach(state, Whole, func(p *Run) { runs = append(runs, p.Summary()) })
-	slices.SortFunc(runs, func(a, b Summary) int {
-		return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(b.ID, a.ID))
-	})
-	return runs, err
+	for p, err := range Newest(state, Whole) {
+		if err != nil {
+			return runs, err
+		}
+		runs = append(runs, p.Summary())
+	}
+	return runs, nil
 }
 
 // Summary summarizes the run, by its journal.
@@ -194,12 +214,11 @@ type Rebuilt struct{ Written, From time.Time }
 // RebuiltLinks returns the links that runs have rebuilt, by key, the last time of each. A
 // store that can't set times shows them as new.
 func RebuiltLinks(state string) (map[string]Rebuilt, error) {
-	all, err := ReadAll(state, Whole)
-	if err != nil {
-		return nil, err
-	}
 	links := map[string]Rebuilt{}
-	for _, p := range all {
+	for p, err := range Newest(state, Whole) {
+		if err != nil {
+			return nil, err
+		}
 		for _, i := range p.Intents {
 			r, noted := p.Receipts[i.FullKey()]
 			if i.Op != plan.Write || i.From == 0 || !noted || r.Err != "" || r.Time == 0 {
@@ -218,14 +237,12 @@ func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 // wasn't restored, by the journals; nil if there is none. It may return true for other keys
 // by chance, so the key must be rechecked. Journals that can't be read are ignored.
 func RemovedKeys(state string, since time.Time) func(key string) bool {
-	all, _ := ReadAll(state, Ends)
 	seed, removed := maphash.MakeSeed(), map[uint64]bool{}
-	for _, p := range all {
-		if p.Undone || p.Begin.Time.Before(since) {
-			continue
+	for p, err := range Newest(state, Whole) {
+		if err != nil || p.Begin.Time.Before(since) {
+			break
 		}
-		p, err := Read(state, p.ID, Whole)
-		if err != nil {
+		if p.Undone {
 			continue
 		}
 		for _, i := range p.Intents {
