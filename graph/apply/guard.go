@@ -322,12 +322,7 @@ func untaggedRefusals(r *check.Result, p *plan.Plan, l Limits, f Facts) (all []R
 
 // removesFor reports whether the plan removes anything for a kind of finding.
 func removesFor(p *plan.Plan, id finding.Kind) bool {
-	for i := range p.Steps {
-		if p.Steps[i].Finding == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Finding == id })
 }
 
 // removesIn is removesFor for the given repositories, which are sorted.

@@ -71,8 +71,7 @@ type copier struct {
 
 // whyNone returns why no source has a blob.
 func (c *copier) whyNone(ctx context.Context, s *plan.Step) string {
-	key, _ := layout.Parse(s.Key)
-	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
+	d, _ := layout.BlobDigest(s.Key)
 	var failures []error
 	for _, from := range c.sourcesFor(s) {
 		size, err := from.Size(ctx, c.asked(d))
@@ -108,9 +107,8 @@ func (w watched) Read(p []byte) (int, error) {
 // tried. read is called once a source has returned all bytes.
 func (c *copier) copy(ctx context.Context, w *stepResult, read func()) {
 	s := w.step
-	key, err := layout.Parse(s.Key)
-	d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
-	if err != nil || !ok || key.Kind != layout.Blob {
+	d, ok := layout.BlobDigest(s.Key)
+	if !ok {
 		w.fail(errors.New("it names no digest"))
 		return
 	}
@@ -243,12 +241,8 @@ func (u *undoer) checkPast(ctx context.Context, i *journal.Intent) error {
 	if !i.Past {
 		return nil
 	}
-	key, err := layout.Parse(i.Key)
-	if err != nil {
-		return err
-	}
-	d, _ := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex)
-	_, err = source.Kept(ctx, u.store, d)
+	d, _ := layout.BlobDigest(i.Key) // it was hashed
+	_, err := source.Kept(ctx, u.store, d)
 	if errors.Is(err, fs.ErrNotExist) {
 		return errOnly
 	}

@@ -139,24 +139,23 @@ func checkFile(ctx context.Context, store backend.Reader, w *stepResult) error {
 
 // hashesRight reads a blob and reports whether its bytes hash to its digest.
 func hashesRight(ctx context.Context, s backend.Reader, key string) (bool, error) {
-	parsed, err := layout.Parse(key)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", key, err)
-	}
-	want, _ := layout.ParseAnyDigest(parsed.Algorithm + ":" + parsed.Hex)
-	h := want.Hash()
-	if h == nil {
+	want, ok := layout.BlobDigest(key)
+	if !ok || !want.Provable() {
 		return false, fmt.Errorf("%s: names no digest by an algorithm that is known", key)
 	}
 	f, err := s.Open(ctx, key)
 	if err != nil {
 		return false, err
 	}
+	return hashTo(f, want)
+}
+
+// hashTo reads f to its end, closes it, and reports whether its bytes hash to a digest.
+func hashTo(f io.ReadCloser, d layout.AnyDigest) (bool, error) {
 	defer f.Close()
-	if _, err := io.Copy(h, f); err != nil {
-		return false, err
-	}
-	return want.IsSum(h), nil
+	h := d.Hash()
+	_, err := io.Copy(h, f)
+	return err == nil && d.IsSum(h), err
 }
 
 // checkUpload checks an upload's files. Temporary files have steps of their own. A stale
@@ -237,11 +236,7 @@ func checkWrite(ctx context.Context, store backend.Reader, w *stepResult) error 
 
 // hashesTo reports whether body hashes to the digest in a blob's key.
 func hashesTo(key, body string) bool {
-	k, err := layout.Parse(key)
-	if err != nil || k.Kind != layout.Blob {
-		return false
-	}
-	d, ok := layout.ParseAnyDigest(k.Algorithm + ":" + k.Hex)
+	d, ok := layout.BlobDigest(key)
 	return ok && d.Proves([]byte(body))
 }
 

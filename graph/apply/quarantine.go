@@ -106,15 +106,10 @@ func purgeReceipts(p *journal.Run, state string) (receipts []backend.Receipt, er
 	return receipts, nil
 }
 
-// strays returns what is quarantined for the run but not in its journal: the journal was
-// damaged, or it was put there. A store that can't list its quarantine has none.
-func strays(ctx context.Context, p *journal.Run, s backend.Store) ([]backend.Quarantined, error) {
-	all, _, err := compareKept(ctx, p, s)
-	return all, err
-}
-
 // compareKept compares the run's quarantine with its journal: strays are only in the
-// quarantine, and missing are keys that the journal has and that were not restored or purged.
+// quarantine (the journal was damaged, or they were put there), and missing are keys that the
+// journal has and that were not restored or purged. A store that can't list its quarantine has
+// neither.
 func compareKept(ctx context.Context, p *journal.Run, s backend.Store) (strays []backend.Quarantined, missing []string, err error) {
 	kept, err := s.Quarantined(ctx, storeRun(p))
 	if errors.Is(err, errors.ErrUnsupported) {

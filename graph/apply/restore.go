@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"math"
@@ -129,7 +128,7 @@ func (u *undoer) succeeded(i *journal.Intent) bool {
 // restoreStrays restores strays whose name proves their key, and reports the others.
 func (u *undoer) restoreStrays() error {
 	ctx := context.WithoutCancel(u.ctx)
-	all, err := strays(ctx, u.Run, u.store)
+	all, _, err := compareKept(ctx, u.Run, u.store)
 	if err != nil {
 		return err
 	}
@@ -164,14 +163,14 @@ var (
 
 // restoreStray restores one file or directory; a blob only with the right bytes.
 func (u *undoer) restoreStray(ctx context.Context, k backend.Quarantined) error {
-	key, err := layout.Parse(k.Key)
+	_, err := layout.Parse(k.Key)
 	if strings.HasSuffix(k.Key, "/") {
 		err = nil
 	}
 	if k.Key == "" || err != nil {
 		return errUnknownPlace
 	}
-	if d, ok := layout.ParseAnyDigest(key.Algorithm + ":" + key.Hex); ok && key.Kind == layout.Blob && d.Provable() {
+	if d, ok := layout.BlobDigest(k.Key); ok && d.Provable() {
 		if err := u.checkHash(ctx, k.Key, d); err != nil {
 			return err
 		}
@@ -185,13 +184,9 @@ func (u *undoer) checkHash(ctx context.Context, key string, d layout.AnyDigest) 
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	h := d.Hash()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
+	right, err := hashTo(f, d)
+	if err == nil && !right {
+		err = errNoBlob
 	}
-	if !d.IsSum(h) {
-		return errNoBlob
-	}
-	return nil
+	return err
 }

@@ -105,7 +105,7 @@ func undoLocked(ctx context.Context, s backend.Store, state, id string, named bo
 	u := &undoer{Run: p, store: s, run: storeRun(p), ctx: ctx, later: later, restoredSteps: map[string]bool{}, restoredKeys: map[string]bool{}, existing: map[string]bool{}}
 	u.out = &Outcome{Run: p.ID, Plan: p.Begin.Plan, Resumed: p.UndoBegun, Counts: map[finding.Kind]Tally{}}
 	if p.Undone {
-		if left, err := strays(ctx, p, s); err != nil || len(left) == 0 {
+		if left, _, err := compareKept(ctx, p, s); err != nil || len(left) == 0 {
 			return u.out, err
 		}
 	}

@@ -117,6 +117,15 @@ func BlobKey(d Digest) string {
 	return Key{Kind: Blob, Algorithm: sha256Name, Hex: d.Hex()}.String()
 }
 
+// BlobDigest returns the digest in a blob's key; false if that isn't a blob's key.
+func BlobDigest(key string) (AnyDigest, bool) {
+	k, err := Parse(key)
+	if err != nil || k.Kind != Blob {
+		return AnyDigest{}, false
+	}
+	return ParseAnyDigest(k.Algorithm + ":" + k.Hex)
+}
+
 // RevisionKey returns the key of the link that lets repo serve the manifest d.
 func RevisionKey(repo string, d Digest) string {
 	return Key{Kind: Revision, Repository: repo, Algorithm: sha256Name, Hex: d.Hex()}.String()
