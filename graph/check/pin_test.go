@@ -20,16 +20,21 @@ func TestABrokenChildPins(t *testing.T) {
 	for name, spoil := range spoils {
 		for _, tag := range []string{"v1", ""} { // reached from the tags, or only a revision
 			for _, mediaType := range []string{fixtures.OCIManifest, "x/y"} {
-				b := fixtures.New(1)
-				m := b.Image("a", "", fixtures.Image{})
-				b.Image("a", "kept", fixtures.Image{})
-				b.PushManifest("a", tag, fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(mediaType, m.Descriptor)))
-				b.Erase(m.RevisionKey())
-				b.Edit(m.Key(), spoil)
-				r := examine(t, b.Memory(), nil)
-				nothingGoes(t, r)
-				if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n != 1 {
-					t.Errorf("%s, tag %q, type %q: %d corrupt", name, tag, mediaType, n)
+				for _, asBlob := range []bool{false, true} { // it was uploaded as a blob too
+					b := fixtures.New(1)
+					m := b.Image("a", "", fixtures.Image{})
+					b.Image("a", "kept", fixtures.Image{})
+					b.PushManifest("a", tag, fixtures.OCIIndex, fixtures.IndexBody(fixtures.DescriptorOf(mediaType, m.Descriptor)))
+					b.Erase(m.RevisionKey())
+					if asBlob {
+						b.Mount("a", m.Digest)
+					}
+					b.Edit(m.Key(), spoil)
+					r := examine(t, b.Memory(), nil)
+					nothingGoes(t, r)
+					if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n != 1 {
+						t.Errorf("%s, tag %q, type %q, as a blob %v: %d corrupt", name, tag, mediaType, asBlob, n)
+					}
 				}
 			}
 		}
