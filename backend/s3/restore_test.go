@@ -105,6 +105,24 @@ func TestRestoreExpired(t *testing.T) {
 	}
 }
 
+// TestRestoreNoticesAnotherFile: a file that is written while a restore runs isn't what the run
+// removed, whether it has the same size or not.
+func TestRestoreNoticesAnotherFile(t *testing.T) {
+	for _, other := range []string{"other", "another one"} {
+		r := newRig(t, true)
+		r.b.Put(t, "root/a", []byte("first"))
+		receipts := r.remove(t, keeping1, "a")
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(x *s3test.Exchange) *s3test.Answer {
+			a := x.Forward()
+			r.b.Put(t, "root/a", []byte(other))
+			return a
+		}})
+		if err := r.s.Restore(t.Context(), keeping1, receipts)[0]; err == nil {
+			t.Errorf("%q counts as the file that was removed", other)
+		}
+	}
+}
+
 // TestRestoreFails: the keys that the server refuses have an error, and can be restored later.
 func TestRestoreFails(t *testing.T) {
 	keys := fixtures.BlobKeys(1100)
