@@ -41,6 +41,9 @@ func TestPreconditions(t *testing.T) {
 	remove := plan.Step{Op: plan.Remove, Kind: plan.Blob, Key: blob, Finding: finding.BlobOrphan, Size: 5, Modified: at.Unix()}
 	corrupt := remove
 	corrupt.Corrupt, corrupt.Size = true, int64(len(right))
+	heal := plan.Step{Op: plan.Write, Kind: plan.HealedBlob, Key: blob, Finding: finding.BlobCorrupt, Bytes: int64(len(right)), Size: 5, Modified: at.Unix()}
+	healMissing, healInPlace := heal, heal
+	healMissing.Absent, healMissing.Size, healInPlace.Size = true, 0, int64(len(right))
 	for name, c := range map[string]struct {
 		step  plan.Step
 		holds string // the content at the step's key; "-" for none
@@ -70,6 +73,12 @@ func TestPreconditions(t *testing.T) {
 		"a blob that was removed":           {remove, "-", "it no longer exists"},
 		"a corrupt blob":                    {corrupt, "the wrong bytes", ""},
 		"a blob that was healed":            {corrupt, string(right), "hash right now"},
+		"a blob to copy":                    {heal, "12345", ""},
+		"a blob to copy that grew":          {heal, "123456", "written again"},
+		"a blob to copy that is gone":       {heal, "-", "it is gone"},
+		"a blob to copy that was healed":    {healInPlace, string(right), "hash right now"},
+		"a missing blob to copy":            {healMissing, "-", ""},
+		"a blob to copy that came back":     {healMissing, string(right), "a file by now"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := fixtures.New(1).Memory()
@@ -87,7 +96,7 @@ func TestPreconditions(t *testing.T) {
 				t.Fatalf("intents: %+v", w.intents)
 			}
 			in := w.intents[0]
-			if kept := c.step.Op == plan.Write || c.step.IsLink(); kept && c.holds != "-" && string(in.Content) != c.holds {
+			if kept := c.step.Op == plan.Write && c.step.Kind != plan.HealedBlob || c.step.IsLink(); kept && c.holds != "-" && string(in.Content) != c.holds {
 				t.Errorf("the journal is told that %d bytes stand there, of %d", len(in.Content), len(c.holds))
 			}
 			if in.Stood != (c.step.Op == plan.Write && c.holds != "-") {
@@ -97,8 +106,10 @@ func TestPreconditions(t *testing.T) {
 	}
 	m := fixtures.New(1).Memory()
 	m.Put(blob, []byte("12345"), at.Add(time.Second))
-	if w := checked(m.Store(), remove); !strings.Contains(w.reason, "written again") {
-		t.Errorf("a blob of another time: %q", w.reason)
+	for _, step := range []plan.Step{remove, heal} {
+		if w := checked(m.Store(), step); !strings.Contains(w.reason, "written again") {
+			t.Errorf("%s of a blob of another time: %q", step.Kind, w.reason)
+		}
 	}
 }
 
