@@ -66,6 +66,35 @@ func TestAnUnexplainedDigestOfASparseChildPins(t *testing.T) {
 	}
 }
 
+// TestATagByAnotherDigestPins: a tag's target by another algorithm's digest may be any manifest
+// of the repository, whether or not an alias names one.
+func TestATagByAnotherDigestPins(t *testing.T) {
+	for name, do := range map[string]func(b *fixtures.Builder, m fixtures.Manifest, alias, digest string){
+		"as the target": func(*fixtures.Builder, fixtures.Manifest, string, string) {},
+		"as a possible target": func(b *fixtures.Builder, _ fixtures.Manifest, _, _ string) {
+			b.Edit(layout.CurrentKey("a", "v1"), empty)
+		},
+		"in a link of another digest": func(b *fixtures.Builder, _ fixtures.Manifest, _, digest string) {
+			b.DeleteTag("a", "v1")
+			b.Edit(b.Tagged("a", "kept").RevisionKey(), func([]byte) []byte { return []byte(digest) })
+		},
+		"without a revision link": func(b *fixtures.Builder, m fixtures.Manifest, _, _ string) { b.Erase(m.RevisionKey()) },
+		"without an alias":        func(b *fixtures.Builder, _ fixtures.Manifest, alias, _ string) { b.Unlink(alias) },
+	} {
+		b := fixtures.New(1)
+		b.Image("a", "kept", fixtures.Image{})
+		m := b.Image("a", "", fixtures.Image{})
+		b.Push("a", "x", []byte("spare"))
+		alias := b.Alias("a", m.Descriptor)
+		digest := aliasName(alias)
+		for _, key := range []string{"index/" + strings.ReplaceAll(digest, ":", "/"), "current"} {
+			b.Put(layout.TagKey("a", "v1")+"/"+key+"/link", []byte(digest))
+		}
+		do(b, m, alias, digest)
+		t.Run(name, func(t *testing.T) { nothingGoes(t, examine(t, b.Memory(), untagged)) })
+	}
+}
+
 // TestAnAliasProvesAChild: an alias proves a push as a layer link does.
 func TestAnAliasProvesAChild(t *testing.T) {
 	for _, form := range []string{aliasedConfig, aliasedEither} {

@@ -96,7 +96,7 @@ func (m *marker) tagRoots() {
 			m.certain = false
 			for _, h := range graph.HistoryOf(m.Current, uint32(i)) { // any of these may be the target
 				m.root(h.ID)
-				m.pinIf(m.Uncertain(h.ID) || graph.BrokenState(m.StateAt(h.ID)))
+				m.pinIf(m.unclear(h.ID))
 			}
 		default:
 			m.tagRoot(uint32(i), t)
@@ -122,7 +122,13 @@ func (m *marker) tagRoot(i uint32, t *graph.Tag) {
 	}
 	m.root(t.Target)
 	state := m.StateAt(t.Target)
-	m.pinIf(state != walker.ManifestGood && (state != walker.ManifestMissing || m.Uncertain(t.Target)))
+	m.pinIf(m.StandsFor(m.Current, t.Target) || state != walker.ManifestGood && (state != walker.ManifestMissing || m.Uncertain(t.Target)))
+}
+
+// unclear reports whether it is unknown what a manifest needs, or which manifest the digest of
+// another algorithm names.
+func (m *marker) unclear(id uint32) bool {
+	return m.Uncertain(id) || graph.BrokenState(m.StateAt(id)) || m.StandsFor(m.Current, id)
 }
 
 // pushedHere reports whether something of the repository besides the tag's current link shows
@@ -152,7 +158,7 @@ func (m *marker) badLinkRoots() {
 	for id := range m.Current.Mismatched {
 		m.need(id)
 		m.keepHere(id)
-		m.pinIf(m.Uncertain(id) || graph.BrokenState(m.StateAt(id)))
+		m.pinIf(m.unclear(id))
 	}
 }
 

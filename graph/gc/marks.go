@@ -27,7 +27,8 @@
 //   - If anything could not be read, no blob of the whole store is an orphan
 //     (TestReadErrorsHideButNeverInvent, TestAFaultPinsOnlyWhatIsBelowIt).
 //   - A digest of an unknown algorithm may be anything, and pins too
-//     (TestAnUnknownAlgorithmPinsItsReferrers, TestADigestWithoutAliasPins).
+//     (TestAnUnknownAlgorithmPinsItsReferrers, TestADigestWithoutAliasPins,
+//     TestATagByAnotherDigestPins).
 //   - What is in grace is kept: a push may be in progress (age.go; TestYoungGarbageIsKept).
 //   - Objects with names that no registry accepts, and foreign files, are never changed
 //     (TestInvalidNamesAreNeverChanged).
