@@ -57,10 +57,11 @@ func TestRestoration(t *testing.T) {
 		{"m101 v1", "marker/run/m101", "1 v1 | m101", nil},
 		{"m102 m101 v1", "marker/run/m101", "1 v1 | m102 m101", nil},
 		{"m101 v1", "", "1 v1 | m101", nil},
-		{"m1 v1", "", "", ErrLost}, // an older delete
-		{"m101", "", "", ErrLost},  // hides no version
-		{"", "", "", ErrLost},      //
-		{"v1", "", "0  | ", nil},   // never removed
+		{"m1 v101", "", "1 v101 | m1", nil}, // a marker isn't older than what it hides
+		{"m1 v1", "", "", ErrLost},          // an older delete
+		{"m101", "", "", ErrLost},           // hides no version
+		{"", "", "", ErrLost},               //
+		{"v1", "", "0  | ", nil},            // never removed
 		{"v101 m101 v1", "", "", fs.ErrExist},
 		{"v101 v1", "version/run/v1", "", fs.ErrExist},
 		{"v101 m101 v1", "marker/run/m101", "", fs.ErrExist},
@@ -91,6 +92,7 @@ func TestKept(t *testing.T) {
 		{"v1", "version/run/v1", "", ""}, // the current version
 		{"m101 v1 m1 v0", "-", "v1", "m101"},
 		{"m1 v1", "-", "", ""},
+		{"m1 v101", "-", "v101", "m1"},
 		{"m101 v1", "marker/other/m101", "", ""},
 	} {
 		versions, markers := made(c.history).Kept(run, SinceBegan(run.Began, 0), []string{strings.Trim(c.undos, "-")})
@@ -109,5 +111,22 @@ func TestCurrent(t *testing.T) {
 	}
 	if v, err := made("m1 v1").Current(run, Since{}); v != nil || err != nil {
 		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// TestRepeats: only versions with the same content are of one request.
+func TestRepeats(t *testing.T) {
+	for _, c := range []struct {
+		content string // by version, newest first
+		want    int
+	}{{"a", 1}, {"a a b", 2}, {"a a a", 3}, {"a b a", 1}, {"a a:2", 1}, {"a - a", 1}, {"? ?", 1}} {
+		var h History
+		for _, word := range strings.Fields(c.content) {
+			etag, size, _ := strings.Cut(word, ":")
+			h = append(h, Version{ETag: strings.Trim(etag, "?-"), Size: int64(len(size)), Marker: word == "-"})
+		}
+		if n := h.Repeats(); n != c.want {
+			t.Errorf("%s: %d, want %d", c.content, n, c.want)
+		}
 	}
 }

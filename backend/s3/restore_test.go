@@ -80,11 +80,29 @@ func TestRestoreLives(t *testing.T) {
 		t.Errorf("%q exists", got)
 	}
 	r.b.Delete(t, "root/a", "")
+	before := r.versions(t)
 	r.restore(t, keeping1, receipts, nil)
 	r.restore(t, keeping1, receipts, nil)
 	if got := text(t, r.s, "a"); got != "third" {
 		t.Errorf("%q became current", got)
 	}
+	if n := r.versions(t); n != before-1 { // the copy is new; its original and a marker are gone
+		t.Errorf("%d versions and markers, want %d", n, before-1)
+	}
+}
+
+// TestRestoreUnknowing: if it is unknown whether a bucket keeps versions, nothing is lost.
+func TestRestoreUnknowing(t *testing.T) {
+	r := newRig(t, true, "a")
+	receipts := r.remove(t, keeping1, "a")
+	r.s = r.open(t)
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.AccessDenied()})
+	for _, err := range r.s.Restore(t.Context(), keeping1, receipts) {
+		must(t, err, fs.ErrPermission, "restore")
+	}
+	r.p.Heal()
+	r.restore(t, keeping1, receipts, nil)
+	r.has(t, "a")
 }
 
 // TestRestoreExpired: a marker that hides no version restores nothing, and isn't removed.

@@ -39,16 +39,20 @@ func TestCanUndo(t *testing.T) {
 	r.has(t, "a")
 }
 
+// saysEnabled lets a bucket claim that it keeps versions.
+func saysEnabled() s3test.Fault {
+	return s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: s3test.EditBody(func([]byte) []byte {
+		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+	})}
+}
+
 func TestCanUndoWithoutVersions(t *testing.T) {
 	r := newRig(t, false, "a")
 	err := r.s.CanUndo(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "put-bucket-versioning --bucket bucket") {
 		t.Error(err)
 	}
-	enabled := s3test.EditBody(func([]byte) []byte {
-		return []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
-	})
-	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.GetBucketVersioning), Do: enabled})
+	r.p.Inject(saysEnabled())
 	must(t, r.s.CanUndo(t.Context()), errNoVersion, "is configured to keep versions")
 	receipt := r.s.Remove(t.Context(), keeping1, []string{"a"})[0]
 	must(t, receipt.Err, errNotKept)
@@ -125,6 +129,14 @@ func TestSuspended(t *testing.T) {
 		t.Error(receipt.Err)
 	}
 	r.remove(t, freeing, "c")
+	if receipt := r.s.Put(t.Context(), freeing, "d", []byte("body of d"), 0); receipt.Err != nil {
+		t.Error(receipt.Err)
+	}
+	s := r.open(t)
+	r.p.Inject(saysEnabled()) // as when it is suspended while a run removes
+	must(t, s.Remove(t.Context(), keeping1, []string{"d"})[0].Err, errNotKept)
+	r.p.Heal()
+	r.b.Delete(t, "root/d", "null")
 	r.restore(t, keeping1, append(receipts, backend.Receipt{Key: "b"}), nil)
 	r.has(t, "b")
 	if n := r.versions(t); n != 1 {

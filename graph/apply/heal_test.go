@@ -108,6 +108,30 @@ func TestAHealRepairsAll(t *testing.T) {
 	}
 }
 
+// TestALostSourceRemovesNothing: what was to be copied and is not may need anything of its
+// repository.
+func TestALostSourceRemovesNothing(t *testing.T) {
+	whole := fixtures.New(11)
+	gone := whole.Image("a", "v1", fixtures.Image{})
+	left := whole.Clone(11)
+	left.Erase(gone.Key())
+	left.Push("a", "x", []byte("loose"))
+	m := left.Memory()
+	was := dump(m)
+	p, out, err := heal(m.Store(), t.TempDir(), []source.Source{sourceOf("copy", whole.Memory())}, []source.Source{sourceOf("copy", fixtures.New(1).Memory())})
+	if err != nil || !p.TakesAway() || out.Steps.Failed != 1 || out.Steps.Done != 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("without the copy:\n%s", d)
+	}
+	for _, l := range out.NotDone {
+		if because := "kept because of " + gone.Key(); !l.Failed && !strings.HasPrefix(l.Reason, because) {
+			t.Errorf("%s: %q, want %q", l.Step.Key, l.Reason, because)
+		}
+	}
+}
+
 // TestAnUndoKeepsACopyWithoutOriginal: if what a copy replaced was purged, an undo keeps the
 // copy, and says so.
 func TestAnUndoKeepsACopyWithoutOriginal(t *testing.T) {

@@ -364,6 +364,25 @@ func stopped(t *testing.T, m *fixtures.Memory, state string, p gc.Policy) string
 	return out.Run
 }
 
+// TestAnUndoneRunFinishedNoOther: a run that a later one finished is unfinished again once that
+// was undone.
+func TestAnUndoneRunFinishedNoOther(t *testing.T) {
+	b := messy()
+	more, _, _ := leftovers()
+	m, state := b.Memory(), t.TempDir()
+	first := stopped(t, m, state, messyPolicy())
+	more.Into(m.Put, m.Mkdir)
+	second := mustFix(t, m.Store(), state, gc.Policy{Untagged: true}).Run
+	for _, want := range []string{"", first} {
+		if facts, err := FindFacts(context.Background(), m, state, Given{}); err != nil || facts.Unfinished != want {
+			t.Errorf("%v, %q is unfinished, want %q", err, facts.Unfinished, want)
+		}
+		if want == "" {
+			undone(t, m, state, second)
+		}
+	}
+}
+
 // TestARunBehindOneThatWasUndoneIsFinished: an interrupted run is finished even if a later
 // interrupted one was undone or purged.
 func TestARunBehindOneThatWasUndoneIsFinished(t *testing.T) {

@@ -135,18 +135,10 @@ func (m *marker) unclear(id uint32) bool {
 // that its target was pushed here: a history entry, or the links of the manifest or of all
 // that it needs. A target that is missing, of a tag without history, looks the same.
 func (m *marker) pushedHere(i uint32, t *graph.Tag) bool {
-	entries := graph.HistoryOf(m.Current, i)
-	switch m.StateAt(t.Target) {
-	case walker.ManifestGood:
-		if m.Current.HasLink(t.Target) || m.In(m.Current, t.Target).Proven() {
-			return true
-		}
-	case walker.ManifestMissing:
-		if len(entries) == 0 {
-			return true
-		}
-	}
-	return m.cache || m.Uncertain(t.Target) || slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool { return h.ID == t.Target })
+	entries, state := graph.HistoryOf(m.Current, i), m.StateAt(t.Target)
+	return state == walker.ManifestGood && (m.Current.HasLink(t.Target) || m.In(m.Current, t.Target).Proven()) ||
+		state == walker.ManifestMissing && len(entries) == 0 || m.cache || m.Uncertain(t.Target) ||
+		slices.ContainsFunc(entries, func(h graph.HistoryEntry) bool { return h.ID == t.Target })
 }
 
 // badLinkRoots keeps the content of mismatched links, and targets that a recheck found
