@@ -88,6 +88,36 @@ func TestAPlanIsResumed(t *testing.T) {
 	}
 }
 
+// TestAStepThatCanNotBeLookedAtIsNotDone: a resumed run counts nothing as done that it can't
+// see.
+func TestAStepThatCanNotBeLookedAtIsNotDone(t *testing.T) {
+	saved, policy := savedPlan(t), messyPolicy()
+	m, state := messy().Memory(), t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	f := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRemove, cancel))
+	first, err := Run(ctx, input(f, state, saved, policy))
+	if err != nil || !first.Interrupted {
+		t.Fatalf("%v, %+v", err, first)
+	}
+	p, err := journal.Read(state, first.Run, journal.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(p.Intents, func(i journal.Intent) bool { return i.Op == plan.Remove && i.Step == "" && p.Receipts[i.Key].Err == "" })
+	f = fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpStat && key == p.Intents[at].Key {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	if out, err := Run(context.Background(), input(f, state, saved, policy)); err == nil {
+		t.Errorf("%s counts as removed: %+v", p.Intents[at].Key, out)
+	}
+	if out, err := Run(context.Background(), input(m.Store(), state, saved, policy)); err != nil || !out.Resumed || len(out.NotDone) > 0 {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestAPlanThatIsDoneIsStale: a plan can't be carried out twice.
 func TestAPlanThatIsDoneIsStale(t *testing.T) {
 	saved, policy := savedPlan(t), messyPolicy()
