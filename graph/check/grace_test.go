@@ -31,6 +31,28 @@ func TestYoungGarbageIsKept(t *testing.T) {
 	}
 }
 
+// TestAYoungLinkKeepsWhatItNames: what a link in grace names isn't garbage, however old it is.
+func TestAYoungLinkKeepsWhatItNames(t *testing.T) {
+	young := fixtures.Epoch.AddDate(1, 0, 0).Add(-time.Minute)
+	b := fixtures.New(1)
+	first := b.Image("y", "v1", fixtures.Image{})
+	b.Image("y", "v1", fixtures.Image{})
+	b.Erase(first.RevisionKey())
+	layer := b.Push("y", "x", []byte("old blob, new alias"))
+	alias := b.Alias("y", layer)
+	bySHA512, link := b.PushBy("y", aliasName(alias), []byte("old blob, new alias"))
+	b.Edit(link, func([]byte) []byte { return []byte(layer.Digest.String()) })
+	for _, key := range []string{layout.HistoryKey("y", "v1", first.Digest), alias} {
+		b.Touch(key, young)
+	}
+	all := garbage(examine(t, b.Memory(), untagged))
+	for _, key := range []string{first.Key(), layer.Key(), bySHA512} {
+		if slices.Contains(all, "blob-orphan "+key) {
+			t.Errorf("%s is garbage", key)
+		}
+	}
+}
+
 // TestALinkThatIsListedTwiceIsYoung: the newer time counts.
 func TestALinkThatIsListedTwiceIsYoung(t *testing.T) {
 	d := layout.Sum([]byte("x"))

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"testing"
 
 	"regfsck/fixtures"
@@ -99,4 +100,17 @@ func TestALayerLinkOfAnEntryThatMayBeEither(t *testing.T) {
 		t.Fatal("no layer link")
 	}
 	nothingGoes(t, r)
+}
+
+// TestALayerThatMayBeAbsentProvesNothing: a push doesn't need it, so a child that lacks it was
+// pushed if its other blobs are linked.
+func TestALayerThatMayBeAbsentProvesNothing(t *testing.T) {
+	b := fixtures.New(1)
+	config, layer := b.Push("a", fixtures.OCIConfig, []byte(`{"a":1}`)), b.Push("a", fixtures.OCILayer, []byte("own"))
+	child := b.PushManifest("a", "", fixtures.OCIManifest, fmt.Appendf(nil,
+		`{"schemaVersion":2,"config":{"digest":%q,"size":7},"layers":[{"digest":%q,"size":3},{"digest":%q,"size":4,"urls":["http://x/y"]}]}`,
+		config.Digest, layer.Digest, layout.Sum([]byte("away"))))
+	b.Index("a", "index", child)
+	b.Erase(child.RevisionKey())
+	expect(t, examine(t, b.Memory(), untagged), "revision-link-missing "+child.RevisionKey()+" rebuild")
 }
