@@ -61,7 +61,7 @@ type kind uint8
 const (
 	file         kind = iota
 	archivedFile      // must be restored before it can be read
-	emptyDirectory
+	directory
 	symlink
 	irregular
 )
@@ -109,9 +109,10 @@ func (t *Table) sort() {
 
 // below returns the rows of keys below a directory.
 func (t *Table) below(prefix string) []row {
-	from := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"/" })
-	until := sort.Search(len(t.rows), func(i int) bool { return t.key(&t.rows[i]) >= prefix+"0" }) // '0' follows '/'
-	return t.rows[from:until]
+	from := func(key string) int {
+		return sort.Search(len(t.rows), func(i int) bool { return string(t.bytes(&t.rows[i])) >= key })
+	}
+	return t.rows[from(prefix+"/"):from(prefix+"0")] // '0' follows '/'
 }
 
 // Over returns a Reader that lists blobs and repositories from a table. Everything else
@@ -166,16 +167,17 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 	}
 	files := false
 	for i := range rows {
-		b, other := r.table.other(&rows[i])
-		files = files || !other
-		if other {
-			if err := each(b); err != nil {
-				return err
-			}
+		files = files || rows[i].kind <= archivedFile
+		err := ctx.Err()
+		if b := r.table.other(&rows[i]); err == nil && len(b.Items)+len(b.Faults) > 0 {
+			err = each(b)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if !files {
-		return ctx.Err()
+		return nil
 	}
 	l := lister.Lister{
 		Page: func(_ context.Context, q lister.Request, p *lister.Page) error {
@@ -191,22 +193,20 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 // pageSize is how many rows are in a page. What a page doesn't prove is read in parallel.
 const pageSize = 4096
 
-// other returns the batch of a row that isn't a file; other is false for a file.
-func (t *Table) other(r *row) (b backend.Batch, other bool) {
+// other returns the batch of a row that is neither a file nor a directory of others.
+func (t *Table) other(r *row) (b backend.Batch) {
 	key := t.key(r)
 	dir, name := backend.SplitKey(key)
 	b.Dir = dir
-	switch r.kind {
-	case emptyDirectory:
+	switch {
+	case r.kind == directory && len(t.below(key)) == 0:
 		b.Items = []backend.Item{{Name: name + "/", Modified: r.modified}}
-	case symlink:
+	case r.kind == symlink:
 		b.Faults = []backend.Fault{{Key: key, Err: backend.ErrSymlink}}
-	case irregular:
+	case r.kind == irregular:
 		b.Faults = []backend.Fault{{Key: key, Err: backend.ErrIrregular}}
-	default:
-		return b, false
 	}
-	return b, true
+	return b
 }
 
 // page sets p to the files in rows after q.After.

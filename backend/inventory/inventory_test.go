@@ -463,7 +463,8 @@ func TestDamagedParquet(t *testing.T) {
 }
 
 // TestUnreadableFiles: a file that can't be read is a fault, a file removed since is left out,
-// and rechecks read the store.
+// and rechecks read the store. Directories are listed if they are empty, also if find prints
+// others, with a slash where it was started. A context ends the listing.
 func TestUnreadableFiles(t *testing.T) {
 	b := sample()
 	dir := t.TempDir()
@@ -475,7 +476,7 @@ func TestUnreadableFiles(t *testing.T) {
 	for _, repository := range []string{"team/app", "other"} {
 		tags = append(tags, layout.CurrentKey(repository, "v1"))
 	}
-	fmt.Fprintf(&s, "l\t1\t1\t%s\nd\t0\t1\t%s\np\t0\t1\t%s\n", layout.Repositories+"/linked", layout.Repositories+"/empty", layout.Repositories+"/pipe")
+	fmt.Fprintf(&s, "l\t1\t1\t%[1]s/linked\nd\t0\t1\t%[1]s/empty\nd\t0\t1\t%[1]s/team\nd\t0\t1\t%[1]s/\np\t0\t1\t%[1]s/pipe\n", layout.Repositories)
 	table, err := readAll(t, []string{save(t, filepath.Join(dir, "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
 	if err != nil {
 		t.Fatal(err)
@@ -497,8 +498,14 @@ func TestUnreadableFiles(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "/other/_manifests/tags v1/link") {
-		t.Errorf("what was removed since is listed:\n%s", text)
+	if strings.Contains(text, "/other/_manifests/tags/v1 current/link") || strings.Count(text, "/ 0") != 1 {
+		t.Errorf("what was removed since is listed, or a directory that isn't empty:\n%s", text)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	err = r.List(ctx, layout.Repositories, links, func(backend.Batch) error { calls++; cancel(); return nil })
+	if !errors.Is(err, context.Canceled) || calls != 1 {
+		t.Errorf("%v after %d batches", err, calls)
 	}
 	if again := everything(t, r, layout.RepositoryKey("other"), links); len(again) == 0 || strings.Contains(strings.Join(again, "\n"), "linked") {
 		t.Errorf("a second look shows %q", again)

@@ -277,7 +277,7 @@ func (r *reading) rclone(in io.Reader) error {
 }
 
 // kinds maps the letters of find's %y; others are irregular.
-var kinds = map[string]kind{"f": file, "d": emptyDirectory, "l": symlink}
+var kinds = map[string]kind{"f": file, "d": directory, "l": symlink}
 
 // find reads lines of find -printf '%y\t%s\t%T@\t%p\n'.
 func (r *reading) find(in *bufio.Reader) error {
@@ -306,7 +306,8 @@ func (r *reading) find(in *bufio.Reader) error {
 		if err != nil {
 			return fmt.Errorf("line %d: time %w", r.lines, err)
 		}
-		if err := r.addKey(parts[3], row{kind: kind, size: size, modified: modified}); err != nil {
+		name := strings.TrimSuffix(parts[3], "/") // of a directory that the command names with a slash
+		if err := r.addKey(name, row{kind: kind, size: size, modified: modified}); err != nil {
 			return err
 		}
 	}
