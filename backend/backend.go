@@ -121,6 +121,8 @@ var (
 	ErrTwice = errors.New("is seen in the store under another name too (unmount one of the two, or remove the link)")
 	// ErrIrregular: neither a file nor a directory: a socket, a pipe, a device.
 	ErrIrregular = errors.New("is neither a file nor a directory")
+	// ErrFollowed: a link or mount that is named with --follow, which no run changes.
+	ErrFollowed = errors.New("is a link or a mount named with --follow, which regfsck doesn't change")
 	// ErrNotEmpty: a directory that was to be removed isn't empty.
 	ErrNotEmpty = errors.New("has something in it")
 	// ErrLocked: another run is changing the store.

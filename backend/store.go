@@ -60,7 +60,7 @@ type Writer interface {
 	// It removes a directory with its last file, unless Run.UndoPut is set. It removes files
 	// before directories, and directories in the order of keys. There is a receipt for each
 	// key, in the order of keys. A key that doesn't exist is fs.ErrNotExist, a directory
-	// that isn't empty ErrNotEmpty; a link or a mount is refused. A run keeps a key's file
+	// that isn't empty ErrNotEmpty, a link or a mount ErrFollowed. A run keeps a key's file
 	// once: while it does, it can't remove another file of that key, which is an error
 	// unless the driver keeps versions.
 	Remove(ctx context.Context, run Run, keys []string) []Receipt

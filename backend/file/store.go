@@ -38,12 +38,11 @@ type Store struct {
 
 // The reasons for refusing a change, other than the system's errors.
 var (
-	errState    = errors.New("is in regfsck's own directory")
-	errLink     = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
-	errFollowed = errors.New("is a link or a mount named with --follow, which regfsck doesn't change")
-	errDevice   = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
-	errKept     = errors.New("was removed by this run before and is kept; what is there now is not changed")
-	errOwner    = errors.New("can't be given to the owner of the files next to it (run as that user, or as root)")
+	errState  = errors.New("is in regfsck's own directory")
+	errLink   = errors.New("is a symbolic link, which regfsck doesn't follow in its own directory")
+	errDevice = errors.New("is on another filesystem than the state directory, or in another mount of it, which can't keep it (use --state DIR on the same one, or --undo none)")
+	errKept   = errors.New("was removed by this run before and is kept; what is there now is not changed")
+	errOwner  = errors.New("can't be given to the owner of the files next to it (run as that user, or as root)")
 )
 
 // OpenStore returns the store in the directory root, to be changed by runs that
@@ -91,7 +90,7 @@ func (w *Store) guard(ctx context.Context, op string, run backend.Run, key strin
 	case w.stateKey != "" && below && (rest == "" || rest[0] == '/'):
 		err = errState
 	case w.isFollowed(key):
-		err = errFollowed
+		err = backend.ErrFollowed
 	case run.Check() != nil:
 		return run.Check()
 	}

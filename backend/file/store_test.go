@@ -236,12 +236,12 @@ func TestWriterFollows(t *testing.T) {
 	symlink(t, root, filepath.Join(root, "file"), "alias")
 	w := openStore(t, root, Options{Follow: []string{"away", "alias"}}, filepath.Join(root, ".regfsck"))
 	for _, key := range []string{"away", "away/", "alias"} {
-		if err := removeOne(w, keeping, key); !errors.Is(err, errFollowed) {
-			t.Errorf("Remove(%q): %v, want %v", key, err, errFollowed)
+		if err := removeOne(w, keeping, key); !errors.Is(err, backend.ErrFollowed) {
+			t.Errorf("Remove(%q): %v, want %v", key, err, backend.ErrFollowed)
 		}
 	}
-	if err := w.Put(context.Background(), keeping, "alias", nil, 0).Err; !errors.Is(err, errFollowed) {
-		t.Errorf("Put: %v, want %v", err, errFollowed)
+	if err := w.Put(context.Background(), keeping, "alias", nil, 0).Err; !errors.Is(err, backend.ErrFollowed) {
+		t.Errorf("Put: %v, want %v", err, backend.ErrFollowed)
 	}
 	before := picture(t, outside)
 	receipts := w.Remove(context.Background(), keeping, []string{"away/sub/data", "away/data"})

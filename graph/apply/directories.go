@@ -108,10 +108,11 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 		w.receipts = []backend.Receipt{{Key: w.intents[0].Key, Err: errNoAnswer}}
 	}
 	err := w.receipts[0].Err
+	remains := errors.Is(err, backend.ErrNotEmpty) || errors.Is(err, backend.ErrFollowed)
 	switch {
 	case err == nil && step == nil:
 		r.out.Directories++
-	case errors.Is(err, fs.ErrNotExist), step == nil && errors.Is(err, backend.ErrNotEmpty), err == nil:
+	case errors.Is(err, fs.ErrNotExist), step == nil && remains, err == nil:
 	case step == nil:
 		r.dirsLeft = true
 		key := w.intents[0].Key
@@ -119,8 +120,8 @@ func (r *run) recordDirectory(w, step *stepResult) error {
 			Step:   plan.Step{Op: plan.Remove, Kind: plan.Directory, Key: key, Finding: finding.DirectoryEmpty},
 			Reason: backend.Cause(err).Error(), Failed: true,
 		})
-	case errors.Is(err, backend.ErrNotEmpty):
-		step.skip("%v", backend.ErrNotEmpty)
+	case remains:
+		step.skip("%v", backend.Cause(err))
 	default:
 		r.dirsLeft = true
 		step.fail(backend.Cause(err))

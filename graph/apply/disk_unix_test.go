@@ -3,6 +3,7 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -163,6 +164,39 @@ func linkedRepository(t *testing.T, repository string, policy gc.Policy) {
 	undoOnDisk(t, w, state)
 	if d := diff(was, dump(w)); d != "" {
 		t.Errorf("after the undo:\n%s", d)
+	}
+}
+
+// TestALinkedRepositoryIsRemoved: its content is removed, and the link remains. That is neither
+// unfinished, nor can an undo of it not be finished.
+func TestALinkedRepositoryIsRemoved(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	b.Image("linked", "v1", fixtures.Image{})
+	was := dump(b.Memory())
+	_, root, state := onDisk(t, b, false)
+	dir := filepath.Join(root, filepath.FromSlash(layout.RepositoryKey("linked")))
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	if err := cmp.Or(os.Rename(dir, elsewhere), os.Symlink(elsewhere, dir)); err != nil {
+		t.Fatal(err)
+	}
+	w, err := file.OpenStore(root, file.Options{Follow: []string{dir}}, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustFix(t, w, state, gc.Policy{Removal: &gc.Removal{Repositories: map[string]string{"linked": "asked for"}}})
+	if pulls(dump(w))["linked:v1"] {
+		t.Error("nothing was removed")
+	}
+	if facts, err := FindFacts(context.Background(), w, state, Given{}); err != nil || facts.Unfinished != "" {
+		t.Errorf("%v, %q is unfinished", err, facts.Unfinished)
+	}
+	undoOnDisk(t, w, state)
+	if d := diff(was, dump(w)); d != "" {
+		t.Errorf("after the undo:\n%s", d)
+	}
+	if facts, err := FindFacts(context.Background(), w, state, Given{}); err != nil || facts.Undoing != "" {
+		t.Errorf("%v, the undo of %q is unfinished", err, facts.Undoing)
 	}
 }
 

@@ -79,8 +79,8 @@ func (u *undoer) restore(intents []journal.Intent, reasons []error) {
 			err = nil // there was no directory to remove
 		case errors.Is(err, fs.ErrNotExist):
 			err = errLost
-		case errors.Is(err, fs.ErrExist) && dir:
-			err = nil // it exists again
+		case errors.Is(err, fs.ErrExist) && dir, errors.Is(err, backend.ErrFollowed) && (dir || !u.succeeded(&intents[i])):
+			err = nil // it exists again, or was never removed
 		}
 		reasons[i] = err
 	}
@@ -149,10 +149,7 @@ func (u *undoer) restoreStrays() error {
 }
 
 func (u *undoer) recordStray(k backend.Quarantined, why string) {
-	step := plan.Step{Op: plan.Remove, Key: k.Key}
-	if step.Key == "" {
-		step.Key = k.Path
-	}
+	step := plan.Step{Op: plan.Remove, Key: cmp.Or(k.Key, k.Path)}
 	u.out.addNotDone(NotDone{Step: step, Reason: why, Failed: true})
 }
 
