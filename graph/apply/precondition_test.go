@@ -75,7 +75,7 @@ func TestPreconditions(t *testing.T) {
 		"a blob that was healed":            {corrupt, string(right), "hash right now"},
 		"a blob to copy":                    {heal, "12345", ""},
 		"a blob to copy that grew":          {heal, "123456", "written again"},
-		"a blob to copy that is gone":       {heal, "-", "it is gone"},
+		"a blob to copy that is gone":       {heal, "-", "it no longer exists"},
 		"a blob to copy that was healed":    {healInPlace, string(right), "hash right now"},
 		"a missing blob to copy":            {healMissing, "-", ""},
 		"a blob to copy that came back":     {healMissing, string(right), "a file by now"},
