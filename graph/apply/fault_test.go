@@ -42,8 +42,8 @@ func tells(w fixtures.Wrong, op fixtures.Op) bool {
 	return true
 }
 
-// messy returns a small store that needs all kinds of steps.
-func messy() *fixtures.Builder {
+// messy returns a small store that needs all kinds of steps: one, to which nothing is added.
+var messy = sync.OnceValue(func() *fixtures.Builder {
 	b := fixtures.New(7)
 	base := b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
 	b.Image("a", "", fixtures.Image{Layers: []int{30}})
@@ -61,7 +61,7 @@ func messy() *fixtures.Builder {
 	b.Edit(hollow.Blobs[1].Key(), func([]byte) []byte { return []byte("x") })
 	b.Erase(b.Referrer(hollow, "x/y").Blobs[0].Key())
 	return b
-}
+})
 
 func messyPolicy() gc.Policy {
 	p := gc.Policy{Untagged: true}
@@ -410,7 +410,6 @@ func TestTroubleInARemoval(t *testing.T) {
 	}
 	needed := needs(lesser(was, saved))
 	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
-		b, _ := removable()
 		m, state := b.Memory(), t.TempDir()
 		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) {
 			in := input(f, state, saved, policy)

@@ -63,7 +63,7 @@ func smallDisk(t *testing.T, pages int) (dir string, free func(), ok bool) {
 
 // crowded returns the messy store with orphans for several batches.
 func crowded() *fixtures.Builder {
-	b := messy()
+	b := messy().Clone(7)
 	for i := range batchSize + batchSize/2 {
 		body := fmt.Appendf(nil, "orphan %d", i)
 		b.Put(layout.BlobKey(layout.Sum(body)), body)

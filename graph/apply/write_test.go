@@ -61,7 +61,6 @@ func TestTroubleWithALostImage(t *testing.T) {
 	saved, _ := planned(t, b.Memory(), reviving())
 	was, ref := dump(b.Memory()), "a:lost-found-"+lost.Digest.Hex()[:12]
 	eachTrouble(t, func(t *testing.T, w fixtures.Wrong, n int) bool {
-		b, _ := withLost()
 		m, state := b.Memory(), t.TempDir()
 		tr := makeTrouble(t, m, state, w, n, func(f *fixtures.FaultyStore) {
 			Run(context.Background(), input(f, state, saved, reviving()))
