@@ -10,6 +10,7 @@ import (
 
 	"regfsck/fixtures"
 	"regfsck/graph/finding"
+	"regfsck/walker/layout"
 )
 
 // sha384 returns the sha384 digest of body.
@@ -79,6 +80,14 @@ func TestDamageOfWhatAnotherAlgorithmNames(t *testing.T) {
 			t.Errorf("%s: found %d times, %d tags can't be pulled:\n%s", want, r.Counts[id].Count, r.Totals.TagsBroken, strings.Join(lines(r), "\n"))
 		}
 	}
+}
+
+// TestABlobByAnUnknownAlgorithmIsKept: what needs it is unknown, even if no link names it.
+func TestABlobByAnUnknownAlgorithmIsKept(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "kept", fixtures.Image{})
+	b.Put(layout.Blobs+"/blake3/ab/"+strings.Repeat("ab", 32)+"/data", []byte("x"))
+	nothingGoes(t, examine(t, b.Memory(), untagged))
 }
 
 // TestAnUnknownAlgorithmPinsItsReferrers: what is stored by an unknown algorithm may be a
