@@ -16,9 +16,8 @@ import (
 	"regfsck/report"
 )
 
-// The library renders the help of every flag at each start. The program writes its own help,
-// so a name is enough.
-func init() { cli.FlagStringer = func(f cli.Flag) string { return f.Names()[0] } }
+// The library renders the help of every flag at each start. The program writes its own help.
+func init() { cli.FlagStringer = func(cli.Flag) string { return "" } }
 
 // newApp returns the program and a description of its commands. Commands write their exit
 // code to the session.
@@ -49,7 +48,7 @@ func catalogOf(commands []*cli.Command) (all catalog.Commands) {
 		one := catalog.Command{Name: c.Name, Arguments: c.ArgsUsage, Brief: c.Usage}
 		for _, f := range c.Flags {
 			doc := f.(cli.DocGenerationFlag)
-			_, repeatable := f.(*cli.StringSliceFlag)
+			_, repeatable := f.(listOption)
 			one.Flags = append(one.Flags, catalog.Flag{
 				Names: f.Names(), Usage: doc.GetUsage(), Default: doc.GetDefaultText(), Group: f.(cli.CategorizableFlag).GetCategory(),
 				TakesValue: doc.TakesValue(), Repeatable: repeatable,

@@ -24,23 +24,46 @@ var (
 	verifies = []string{"manifests", "all"} // values of fix's --verify
 )
 
+// These are flags of the library that keep their names, which it derives by a regular
+// expression each time they are asked for: some thousand times in a run.
+type (
+	switchOption struct {
+		*cli.BoolFlag
+		names []string
+	}
+	textOption struct {
+		*cli.StringFlag
+		names []string
+	}
+	listOption struct {
+		*cli.StringSliceFlag
+		names []string
+	}
+)
+
+func (f switchOption) Names() []string { return f.names }
+func (f textOption) Names() []string   { return f.names }
+func (f listOption) Names() []string   { return f.names }
+
 // switchFlag is a flag without a value.
 func switchFlag(name, usage string, aliases ...string) cli.Flag {
-	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage}
+	return switchOption{&cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage}, append([]string{name}, aliases...)}
 }
 
 // textFlag is a flag with a value. shown is the default in its help.
 func textFlag(name, usage string, shown ...string) cli.Flag {
-	return &cli.StringFlag{Name: name, Usage: usage, DefaultText: strings.Join(shown, "")}
+	return textOption{&cli.StringFlag{Name: name, Usage: usage, DefaultText: strings.Join(shown, "")}, []string{name}}
 }
 
 // valueFlag is a flag with a default value.
 func valueFlag(name, usual, usage string) cli.Flag {
-	return &cli.StringFlag{Name: name, Value: usual, DefaultText: usual, Usage: usage}
+	return textOption{&cli.StringFlag{Name: name, Value: usual, DefaultText: usual, Usage: usage}, []string{name}}
 }
 
 // listFlag is a flag that may be given several times.
-func listFlag(name, usage string) cli.Flag { return &cli.StringSliceFlag{Name: name, Usage: usage} }
+func listFlag(name, usage string) cli.Flag {
+	return listOption{&cli.StringSliceFlag{Name: name, Usage: usage}, []string{name}}
+}
 
 // outputFlags choose the format of the answer.
 func outputFlags() []cli.Flag {
@@ -153,11 +176,11 @@ func given(c *cli.Context, wanted func(name string) bool) (words []string) {
 			continue
 		}
 		switch f.(type) {
-		case *cli.BoolFlag:
+		case switchOption:
 			if c.Bool(name) {
 				words = append(words, "--"+name)
 			}
-		case *cli.StringSliceFlag:
+		case listOption:
 			for _, value := range c.StringSlice(name) {
 				words = append(words, "--"+name, value)
 			}
@@ -246,9 +269,9 @@ func setNotes(c *cli.Context) (notes []string) {
 		}
 		value := " " + c.String(name)
 		switch f.(type) {
-		case *cli.BoolFlag:
+		case switchOption:
 			value = ""
-		case *cli.StringSliceFlag:
+		case listOption:
 			value = " " + strings.Join(c.StringSlice(name), ",")
 		}
 		if settings.IsSecret(name) {
@@ -272,11 +295,11 @@ func elsewhere(app *cli.App, flag string) (set settings.Origin, ok bool) {
 func group(title string, flags ...cli.Flag) []cli.Flag {
 	for _, f := range flags {
 		switch f := f.(type) {
-		case *cli.BoolFlag:
+		case switchOption:
 			f.Category = title
-		case *cli.StringFlag:
+		case textOption:
 			f.Category = title
-		case *cli.StringSliceFlag:
+		case listOption:
 			f.Category = title
 		}
 	}

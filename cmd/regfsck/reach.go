@@ -25,9 +25,9 @@ import (
 func (s *session) driverFlags() (flags []cli.Flag) {
 	for _, d := range s.drivers {
 		for _, o := range d.Options {
-			var f cli.Flag = &cli.StringFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default}
+			f := textFlag(o.Name, o.Usage, o.Default)
 			if o.Switch {
-				f = &cli.BoolFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default}
+				f = switchOption{&cli.BoolFlag{Name: o.Name, Usage: o.Usage, DefaultText: o.Default}, []string{o.Name}}
 			}
 			flags = append(flags, group("For a "+d.Traits.Noun, f)...)
 		}

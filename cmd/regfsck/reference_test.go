@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"regfsck/cmd/regfsck/help"
@@ -44,6 +45,16 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+// schemas returns the schemas of all documents, by name. Each is made once, since thousands of
+// documents are validated.
+var schemas = sync.OnceValue(func() map[string][]byte {
+	all := map[string][]byte{}
+	for _, n := range report.SchemaNames() {
+		all[n[0]], _ = report.SchemaOf(n[0])
+	}
+	return all
+})
+
 // validated fails if a document of the program is invalid by its schema. It is called with
 // all JSON of the tests.
 func validated(t testing.TB, command []string, document []byte) {
@@ -53,8 +64,8 @@ func validated(t testing.TB, command []string, document []byte) {
 		return // the test examines incomplete output itself
 	}
 	name, _, _ := strings.Cut(strings.TrimPrefix(head.Schema, "regfsck."), "/")
-	schema, ok := report.SchemaOf(name)
-	if !ok {
+	schema := schemas()[name]
+	if schema == nil {
 		t.Errorf("%q: there is no schema of %q", command, head.Schema)
 		return
 	}
