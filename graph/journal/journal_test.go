@@ -90,7 +90,7 @@ func TestTheEndsOfAJournal(t *testing.T) {
 }
 
 // TestOneJournalIsInMemory: runs come newest first with what Read returns, memory has one
-// journal at a time, and a journal of which the run isn't asked for isn't read.
+// journal at a time, and a journal of a run that isn't asked for or is too old isn't read.
 func TestOneJournalIsInMemory(t *testing.T) {
 	state := t.TempDir()
 	const runs, lines = 8, 20_000
@@ -139,6 +139,11 @@ func TestOneJournalIsInMemory(t *testing.T) {
 	}
 	if _, sum := memory(); before != now || most > 2*first || sum-start < runs/2*sums {
 		t.Errorf("the oldest run is of %v; one journal takes %d bytes, and at most %d are live; reading one allocates %d, and all %d", before, first, most, sums, sum-start)
+	}
+	_, start = memory()
+	is := RemovedKeys(state, now.Add(runs*time.Hour))
+	if _, sum := memory(); is != nil || sum-start > sums/2 {
+		t.Errorf("a run before the time counts, or its journal is read: %d bytes are allocated", sum-start)
 	}
 }
 

@@ -238,11 +238,11 @@ func RebuiltLinks(state string) (map[string]Rebuilt, error) {
 // by chance, so the key must be rechecked. Journals that can't be read are ignored.
 func RemovedKeys(state string, since time.Time) func(key string) bool {
 	seed, removed := maphash.MakeSeed(), map[uint64]bool{}
-	for p, err := range Newest(state, Whole) {
+	for p, err := range Newest(state, Ends) {
 		if err != nil || p.Begin.Time.Before(since) {
 			break
 		}
-		if p.Undone {
+		if p, err = Read(state, p.ID, Whole); err != nil || p.Undone {
 			continue
 		}
 		for _, i := range p.Intents {
