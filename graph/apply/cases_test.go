@@ -268,27 +268,34 @@ func TestASparseIndex(t *testing.T) {
 
 	ask := gc.Policy{Untagged: true} // then its links can be rebuilt
 	ask.Also[finding.IndexChildMissing] = true
-	fixAll(t, m, state, ask)
-	stillPulls(t, is, dump(m))
-	if !pulls(dump(m))["a:v1"] {
-		t.Error("the index can't be pulled as a whole")
-	}
+	completed(t, m, state, ask)
 }
 
-// TestASparseIndexIsCompletedOnRequest: its links are written in the run that removes those
-// of the other repository.
-func TestASparseIndexIsCompletedOnRequest(t *testing.T) {
-	b, _, _ := sparse()
-	m := b.Memory()
+// completed fails if one run doesn't complete the index a:v1, or if anything is left to do.
+func completed(t *testing.T, m *fixtures.Memory, state string, policy gc.Policy) {
+	t.Helper()
 	was := dump(m)
-	policy := gc.Policy{Untagged: true}
-	policy.Also[finding.IndexChildMissing] = true
-	fixAll(t, m, t.TempDir(), policy)
+	mustFix(t, m.Store(), state, policy)
 	is := dump(m)
 	stillPulls(t, was, is)
 	if !pulls(is)["a:v1"] {
 		t.Error("the index can't be pulled as a whole")
 	}
+	if out := mustFix(t, m.Store(), state, policy); out.Run != "" {
+		t.Errorf("a second run did %+v", out.Steps)
+	}
+}
+
+// TestASparseIndexIsCompletedOnRequest: its links, and those of its blobs, are written in the
+// run that removes those of the other repository. Its child may be an index.
+func TestASparseIndexIsCompletedOnRequest(t *testing.T) {
+	policy := gc.Policy{Untagged: true}
+	policy.Also[finding.IndexChildMissing] = true
+	b, _, child := sparse()
+	completed(t, b.Memory(), t.TempDir(), policy)
+	b.DeleteTag("a", "v1")
+	b.Index("a", "v1", b.Index("z", "", child, b.Image("z", "", fixtures.Image{})))
+	completed(t, b.Memory(), t.TempDir(), policy)
 }
 
 // TestALongLink: a scan reads only the beginning of a long link, but it is removed, rebuilt

@@ -454,11 +454,28 @@ func (j *checker) absent(id uint32) {
 		j.doubt(id)
 	default:
 		p := problem{id: finding.IndexChildMissing, kind: layout.Revision, obj: id, by: j.by(), cure: finding.CureNone}
-		if j.StateAt(id) == walker.ManifestGood && !j.IsHealed(id) && !j.Uploaded(j.Nodes[j.at].ID) {
+		if j.linkable(id) && !j.Uploaded(j.Nodes[j.at].ID) {
 			p.cure = finding.CureWriteAsk
 		}
 		j.local(p)
+		if p.cure == finding.CureWriteAsk && j.Cures(p.id) { // a pull of the child needs the links of its blobs too
+			index := j.at
+			j.at = j.NodeOf[id] - 1
+			j.references(id)
+			j.at = index
+		}
 	}
+}
+
+// linkable reports whether a pull of a manifest that the repository lacks could be served once
+// its links were written. A sparse index with a child that can't be served would be worse.
+func (j *checker) linkable(id uint32) bool {
+	whole := j.StateAt(id) == walker.ManifestGood && !j.IsHealed(id)
+	for s := range j.In(j.Current, id).Serves {
+		blob := s.Role() == manifest.Config || s.Role() == manifest.Layer
+		whole = whole && (!blob || !s.Read() || lostFinder{j}.sound(s.To))
+	}
+	return whole
 }
 
 // badLink reports a link whose content differs from its path.

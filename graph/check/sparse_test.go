@@ -23,6 +23,32 @@ func TestReferrersOfASparseChild(t *testing.T) {
 	expect(t, examine(t, b.Memory(), untagged), "index-child-missing "+child.RevisionKey()+" write-ask")
 }
 
+// TestAnIncompleteSparseChildIsNotLinked: a child that no pull could be served isn't offered.
+func TestAnIncompleteSparseChildIsNotLinked(t *testing.T) {
+	for name, spoil := range map[string]func(b *fixtures.Builder, child fixtures.Manifest){
+		"a layer is missing": func(b *fixtures.Builder, child fixtures.Manifest) { b.Erase(child.Blobs[1].Key()) },
+		"its config is cut":  func(b *fixtures.Builder, child fixtures.Manifest) { b.Edit(child.Blobs[0].Key(), empty) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, child := sparse()
+			spoil(b, child)
+			r := examine(t, b.Memory(), func(o *Options) { o.Policy.Also[finding.IndexChildMissing] = true })
+			found := 0
+			for f := range r.Findings {
+				if f.Kind == finding.IndexChildMissing {
+					found++
+				}
+				if f.Repository == "a" && f.Cure != finding.CureNone {
+					t.Errorf("%+v", f)
+				}
+			}
+			if found != 1 {
+				t.Errorf("%v", lines(r))
+			}
+		})
+	}
+}
+
 // TestRevisionsOfASparseIndex: a sparse child may be an index with a child in the repository.
 func TestRevisionsOfASparseIndex(t *testing.T) {
 	b := fixtures.New(1)

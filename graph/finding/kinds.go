@@ -201,7 +201,7 @@ var kinds = [numAll]row{
 		Brief:  "an index names a manifest or layer that its repository doesn't have",
 		Means:  "A pull for that platform, or of that layer of a build cache, fails; all others work. Such an index is legal and called sparse: some tools copy only the platforms that they need.",
 		Cause:  "A deliberate copy of some platforms, or a child that was deleted as untagged by a garbage collection that didn't understand indexes.",
-		Advice: "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that exists elsewhere in the store is linked only on request, because links decide who may read an image. regfsck fix --also index-child-missing links it.",
+		Advice: "If the platform should be there, push or copy the whole index again. If not, nothing is wrong. A child that is elsewhere in the store, with all its blobs, is linked only on request, because links decide who may read an image: regfsck fix --also index-child-missing links it and its blobs.",
 	}},
 	SignatureOrphaned: {name: "signature-orphaned", severity: Warning, cures: []Cure{CureRemoveAsk}, text: Explanation{
 		Brief:  "a signature tag whose image is missing",
