@@ -222,7 +222,7 @@ func (t *Table) page(rows []row, q lister.Request, p *lister.Page) {
 		p.Body = r.appendETag(p.Body)
 		p.Objects = append(p.Objects, lister.Object{
 			Key: t.bytes(r), ETag: p.Body[from:], Size: r.size, Modified: r.modified,
-			Archived: r.kind == archivedFile, NoMD5: r.sumKind == anETag,
+			Archived: r.kind == archivedFile, NoMD5: r.sumKind != anMD5,
 		})
 	}
 	p.Truncated = at < len(rows)
