@@ -43,7 +43,8 @@ func TestALineOfTheJournalIsWrittenAsJSONIs(t *testing.T) {
 	}
 }
 
-// TestTheEndsOfAJournal: the ends of any journal have the same status as the whole.
+// TestTheEndsOfAJournal: the ends of any journal have the same status as the whole, and none of
+// its intents remains in memory.
 func TestTheEndsOfAJournal(t *testing.T) {
 	state := t.TempDir()
 	dir := Dir(state, "r")
@@ -83,6 +84,9 @@ func TestTheEndsOfAJournal(t *testing.T) {
 				p, err := Read(state, "r", Ends)
 				if err != nil || p.Status() != whole.Status() || p.isUnfinished(nil) != whole.isUnfinished(nil) || p.Begin != whole.Begin {
 					t.Fatalf("%s, %d lines, %d bytes short: %v, %v, read whole %v", name, n, cut, p.Status(), err, whole.Status())
+				}
+				if all, err := ReadAll(state); err != nil || len(all) != 1 || all[0].Intents != nil || all[0].Status() != whole.Status() {
+					t.Fatalf("%s, %d lines, %d bytes short: %v, %+v", name, n, cut, err, all)
 				}
 			}
 		}

@@ -51,7 +51,7 @@ type Extent bool
 // seconds (BenchmarkRead).
 const (
 	Whole Extent = false
-	// Ends reads how the run began and its status, without intents and receipts. A short
+	// Ends reads how the run began and its status, and not all intents and receipts. A short
 	// journal, and one with unexpected ends, is read whole. It doesn't detect all damage.
 	Ends Extent = true
 )
@@ -132,7 +132,6 @@ func (p *Run) readEnds(dir *statedir.Dir) bool {
 		before = s.Number
 		p.take(&s.Record)
 	}
-	p.Intents, p.indexes, p.Receipts = nil, nil, nil
 	return !p.Begin.Time.IsZero()
 }
 

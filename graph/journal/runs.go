@@ -70,11 +70,23 @@ func UnfinishedSince(state string) (since time.Time, err error) {
 }
 
 // ReadAll reads the ends of the journals of all runs, newest first; none if the state
-// directory doesn't exist.
+// directory doesn't exist. No run has its intents and receipts.
 func ReadAll(state string) (all []*Run, err error) {
+	err = readEach(state, Ends, func(p *Run) {
+		p.Intents, p.indexes, p.Receipts = nil, nil, nil
+		all = append(all, p)
+	})
+	slices.SortFunc(all, func(a, b *Run) int {
+		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
+	})
+	return all, err
+}
+
+// readEach passes the run of each journal to each, in any order.
+func readEach(state string, of Extent, each func(*Run)) error {
 	dir, err := statedir.OpenBelow(state, RunsName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	var entries []fs.DirEntry
 	if err == nil {
@@ -82,25 +94,20 @@ func ReadAll(state string) (all []*Run, err error) {
 		entries, err = dir.Entries()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the runs so far: %w", err)
+		return fmt.Errorf("the runs so far: %w", err)
 	}
 	for _, e := range entries {
 		if !e.IsDir() && e.Type() != fs.ModeSymlink { // not a run; reading a symbolic link reports it
 			continue
 		}
-		p, err := Read(state, e.Name(), Ends)
-		if errors.Is(err, fs.ErrNotExist) { // it ended before it had a journal
-			continue
+		switch p, err := Read(state, e.Name(), of); {
+		case err == nil:
+			each(p)
+		case !errors.Is(err, fs.ErrNotExist): // else it ended before it had a journal
+			return err
 		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, p)
 	}
-	slices.SortFunc(all, func(a, b *Run) int {
-		return cmp.Or(b.Begin.Time.Compare(a.Begin.Time), cmp.Compare(b.ID, a.ID))
-	})
-	return all, nil
+	return nil
 }
 
 // Newest yields all runs, newest first, each with that much of its journal. A journal is read
@@ -116,10 +123,7 @@ func Newest(state string, of Extent) iter.Seq2[*Run, error] {
 			if of == Whole {
 				p, err = Read(state, p.ID, Whole)
 			}
-			if errors.Is(err, fs.ErrNotExist) { // it was removed meanwhile
-				continue
-			}
-			if !yield(p, err) || err != nil {
+			if !errors.Is(err, fs.ErrNotExist) && (!yield(p, err) || err != nil) { // else it was removed meanwhile
 				return
 			}
 		}
@@ -137,13 +141,11 @@ func Find(state, id string) (*Run, error) {
 
 // Summaries returns the runs of a state directory, newest first; none if it doesn't exist.
 func Summaries(state string) (runs []Summary, err error) {
-	for p, err := range Newest(state, Whole) {
-		if err != nil {
-			return runs, err
-		}
-		runs = append(runs, p.Summary())
-	}
-	return runs, nil
+	err = readEach(state, Whole, func(p *Run) { runs = append(runs, p.Summary()) })
+	slices.SortFunc(runs, func(a, b Summary) int {
+		return cmp.Or(b.Began.Compare(a.Began), cmp.Compare(b.ID, a.ID))
+	})
+	return runs, err
 }
 
 // Summary summarizes the run, by its journal.
