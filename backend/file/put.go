@@ -229,7 +229,7 @@ func (p *put) place(d dir) error {
 	if err != nil {
 		return backend.Join(err, kept.undo(p.move))
 	}
-	return d.sync()
+	return p.syncDir(d)
 }
 
 // keepOld gives the file that is replaced a second name in the kept directory. It may
@@ -256,7 +256,7 @@ func (p *put) keepOld(s *secondName) error {
 		return errKept
 	}
 	s.made = err == nil
-	return cmp.Or(err, s.in.sync(), kept.sync())
+	return cmp.Or(err, p.syncDir(s.in), p.syncDir(kept))
 }
 
 // secondName is a second name of a file, in the kept directory.

@@ -56,7 +56,7 @@ func (r *restoration) sync(errs []error) {
 	for dirKey, which := range r.changed {
 		d, err := r.openDir("restore", dirKey)
 		if err == nil {
-			err = d.sync()
+			err = r.syncDir(d)
 			d.close()
 		}
 		if err != nil {

@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -246,6 +248,76 @@ func TestPutFailsLate(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The second name of a file that is replaced is durable before its first name is another
+// file's, and a restored name before it is reported. A directory that can't be synced is an
+// error; the file is replaced only if its second name is durable.
+func TestNamesAreSynced(t *testing.T) {
+	const kept = ".regfsck/runs/run-1/kept"
+	restore := func(key string) func(w *Store) error {
+		return func(w *Store) error {
+			return w.Restore(context.Background(), keeping, []backend.Receipt{{Key: key}})[0]
+		}
+	}
+	for _, c := range []struct {
+		remove string
+		do     func(w *Store) error
+		want   []string
+	}{
+		{"", func(w *Store) error { return w.Put(context.Background(), keeping, "a/link", []byte("new"), 0).Err }, []string{kept + "/a", kept, "a"}},
+		{"a/link", restore("a/link"), []string{"a"}},
+		{"b/link", restore("b/link"), []string{"."}}, // with its directory
+	} {
+		for fails := range len(c.want) + 1 {
+			root := t.TempDir()
+			fill(t, root, map[string]string{"a/link": "old", "a/other": "", "b/link": "old"}, nil)
+			w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+			if c.remove != "" {
+				if err := removeOne(w, keeping, c.remove); err != nil {
+					t.Fatal(err)
+				}
+			}
+			runDir(t, w, keeping)
+			var synced []string
+			w.syncDir = func(d dir) error {
+				synced = append(synced, pathOf(t, root, d))
+				if len(synced) == fails+1 {
+					return unix.EIO
+				}
+				return d.sync()
+			}
+			err, complete := c.do(w), fails == len(c.want)
+			if complete && err != nil || !complete && !errors.Is(err, unix.EIO) {
+				t.Errorf("%v, sync %d failed: %v", c.want, fails, err)
+			}
+			if complete && !slices.Equal(synced, c.want) {
+				t.Errorf("synced %q, want %q", synced, c.want)
+			}
+			if c.remove == "" && fails < 2 {
+				mustRead(t, w.Reader, "a/link", "old")
+			}
+		}
+	}
+}
+
+// pathOf returns the path of an open directory below root.
+func pathOf(t *testing.T, root string, d dir) (found string) {
+	t.Helper()
+	is, err := d.self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if info, _ := os.Lstat(path); info != nil && info.Sys().(*syscall.Stat_t).Ino == is.Ino {
+			found, err = filepath.Rel(root, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // A file with another name frees no bytes. After a purge only the run's directory remains.

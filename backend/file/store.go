@@ -32,6 +32,7 @@ type Store struct {
 	stateKey  string // where the state directory is below the root, else ""
 	move      renaming
 	link      renaming // keeps the old name
+	syncDir   func(dir) error
 	restoring sync.Mutex
 	making    making
 }
@@ -53,7 +54,7 @@ func OpenStore(root string, o Options, state string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Store{Reader: r, locker: locker{claims: claims{&stateDir{store: r}}}, move: moveNew, link: linkNew}
+	w := &Store{Reader: r, locker: locker{claims: claims{&stateDir{store: r}}}, move: moveNew, link: linkNew, syncDir: dir.sync}
 	if w.state, err = filepath.Abs(state); err == nil {
 		w.state, err = withoutLinks(w.state)
 	}
