@@ -17,6 +17,7 @@ import (
 	"regfsck/graph/gc"
 	"regfsck/graph/journal"
 	"regfsck/graph/plan"
+	"regfsck/walker/layout"
 )
 
 // TestAnUndoKeepsALinkThatWasWrittenAgain: a push writes existing links again and needs them,
@@ -256,6 +257,66 @@ func TestAnUndoKeepsWhatAPushNeeds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnUndoKeepsWhatLaterRunsNeed: a tag that a later run wrote again has its old time, and
+// the store has no times of file changes. An undo keeps what it needs, whether that run had the
+// same state directory or another one, unless the tag is there by other means, as from a backup.
+func TestAnUndoKeepsWhatLaterRunsNeed(t *testing.T) {
+	for name, c := range map[string]struct{ elsewhere, undone bool }{
+		"the same state directory":            {false, false},
+		"another state directory":             {true, false},
+		"another state directory, and undone": {true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := fixtures.New(1)
+			image := b.Image("a", "v1", fixtures.Image{})
+			m, state, later := b.Memory(), t.TempDir(), t.TempDir()
+			if !c.elsewhere {
+				later = state
+			}
+			m.Delete(image.LayerKey(1))
+			mustFix(t, m.Store(), state, gc.Policy{})
+			current := layout.CurrentKey("a", "v1")
+			link := body(m, current)
+			m.Delete(current)
+			result, _, err := check.Store(context.Background(), m, options(gc.Policy{}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in := input(m.Store(), later, plan.New(result, gc.Policy{}), gc.Policy{})
+			in.Run.Keep, in.Now = c.elsewhere, func() time.Time { return now.Add(time.Hour) }
+			second, err := Run(context.Background(), in)
+			if err != nil || second.Steps.Done != 1 {
+				t.Fatalf("%v, %+v", err, second)
+			}
+			if c.undone {
+				undone(t, m, later, second.Run)
+				m.Put(current, link, fixtures.Epoch)
+			}
+			out, err := Undo(context.Background(), &beside{m.Store(), later}, state, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = m.Stat(context.Background(), image.LayerKey(1))
+			if c.undone && (len(out.NotDone) > 0 || err == nil) {
+				t.Errorf("no later run needs it: %+v", out)
+			}
+			if !c.undone && (len(out.NotDone) != 1 || out.NotDone[0].Reason != errNeeded.Error() || err != nil) {
+				t.Errorf("the tag needs it: %v, %+v", err, out)
+			}
+		})
+	}
+}
+
+// beside is a store with which this machine's state directory other was used.
+type beside struct {
+	*fixtures.MemoryStore
+	other string
+}
+
+func (b *beside) States(context.Context) ([]backend.StateDir, error) {
+	return []backend.StateDir{{Path: b.other, Here: true}}, nil
 }
 
 // TestAnUndoThatCannotReadPushes: while pushes to a repository can't be read, nothing of it
