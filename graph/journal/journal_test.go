@@ -181,6 +181,37 @@ func TestAJournalIsContinued(t *testing.T) {
 	}
 }
 
+// TestASyncedLineIsInNoHole: zeros in place of the last line that is known to be synced are
+// damage; in place of the line after it they may be from a power failure.
+func TestASyncedLineIsInNoHole(t *testing.T) {
+	state := t.TempDir()
+	if err := os.MkdirAll(Dir(state, "r"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, synced := range []int64{1, 2} {
+		var s seal
+		var all []byte
+		ends := []int{0}
+		for n, r := range []Record{{Begin: &Begin{Plan: "p", Time: now}}, {Intent: &Intent{Key: strings.Repeat("k", 2*sector)}}, {Intent: &Intent{Key: "a"}}} {
+			if n == 2 {
+				s.synced = synced
+			}
+			var err error
+			if all, err = s.append(all, &r); err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, len(all))
+		}
+		clear(all[ends[1] : ends[2]-1])
+		if err := os.WriteFile(filepath.Join(Dir(state, "r"), FileName), all, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := Read(state, "r", Whole); err != nil || (p.Damage != "") != (synced == 2) || len(p.Intents) != 1 {
+			t.Errorf("%d lines were synced: %v, damage %q, %d intents", synced, err, p.Damage, len(p.Intents))
+		}
+	}
+}
+
 // TestLinesAreReadAsJSONIs: the parser of lines returns what encoding/json does, or leaves
 // lines to it.
 func TestLinesAreReadAsJSONIs(t *testing.T) {
