@@ -227,6 +227,30 @@ func TestStateSymlinks(t *testing.T) {
 	}
 }
 
+// What is kept in a directory that can't be looked at isn't lost.
+func TestRestoreFromWhatCannotBeLookedAt(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"dir/data": "x", "dir/beside": "y"}, nil)
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	if err := removeOne(w, keeping, "dir/data"); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(root, ".regfsck/runs/run-1/kept/dir")
+	if err := errors.Join(os.Rename(kept, kept+"2"), os.Symlink("dir2", kept)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Restore(context.Background(), keeping, []backend.Receipt{{Key: "dir/data"}})[0]; !errors.Is(err, errLink) {
+		t.Errorf("restored from a link: %v", err)
+	}
+	if err := errors.Join(os.Remove(kept), os.Rename(kept+"2", kept)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Restore(context.Background(), keeping, []backend.Receipt{{Key: "dir/data"}})[0]; err != nil {
+		t.Error(err)
+	}
+	mustRead(t, w.Reader, "dir/data", "x")
+}
+
 // A followed link belongs to the store, and isn't removed.
 func TestWriterFollows(t *testing.T) {
 	root, outside := t.TempDir(), t.TempDir()
