@@ -271,7 +271,27 @@ func TestASparseIndex(t *testing.T) {
 	completed(t, m, state, ask)
 }
 
-// completed fails if one run doesn't complete the index a:v1, or if anything is left to do.
+// TestATagIsRestoredInOneRun: a tag that lost its current link gets it back with the revision
+// link of its only possible target.
+func TestATagIsRestoredInOneRun(t *testing.T) {
+	for what, spoil := range map[string]func(*fixtures.Builder, string){
+		"missing": (*fixtures.Builder).Unlink,
+		"empty":   func(b *fixtures.Builder, key string) { b.Edit(key, func([]byte) []byte { return nil }) },
+	} {
+		for asked, policy := range plain() {
+			t.Run(what+", "+asked, func(t *testing.T) {
+				b := fixtures.New(1)
+				m := b.Image("a", "v1", fixtures.Image{})
+				spoil(b, layout.CurrentKey("a", "v1"))
+				b.Erase(m.RevisionKey())
+				b.Erase(layout.LayerKey("a", m.Blobs[1].Digest))
+				completed(t, b.Memory(), t.TempDir(), policy)
+			})
+		}
+	}
+}
+
+// completed fails if one run doesn't complete a:v1, or if anything is left to do.
 func completed(t *testing.T, m *fixtures.Memory, state string, policy gc.Policy) {
 	t.Helper()
 	was := dump(m)

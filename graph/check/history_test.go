@@ -22,7 +22,7 @@ func TestPossibleTargetsAreKept(t *testing.T) {
 	for _, change := range []func(*Options){nil, untagged} {
 		b, m := emptied()
 		current := "link-invalid " + layout.CurrentKey("a", "v1") + " rebuild"
-		expect(t, examine(t, b.Memory(), change), current)
+		expect(t, examine(t, b.Memory(), change), current, "revision-link-missing "+m.RevisionKey()+" rebuild")
 		second := b.Image("a", "v1", fixtures.Image{}) // now it is ambiguous
 		b.Edit(layout.CurrentKey("a", "v1"), empty)
 		b.Erase(second.RevisionKey())

@@ -232,6 +232,9 @@ func (j *checker) uncertainTag(i uint32, t *graph.Tag) {
 	p := graph.Link{Kind: layout.TagCurrent, Tag: i}
 	entries := graph.HistoryOf(j.Current, i)
 	provable := len(entries) == 1 && j.StateAt(entries[0].ID) == walker.ManifestGood
+	if provable && !j.Cache && !j.Current.HasRevision(entries[0].ID) { // the entry proves this link too
+		j.rebuildRevision(entries[0].ID, citation{})
+	}
 	if t.Current {
 		j.badLink(p, j.Current.Bad[p], provable)
 		return
