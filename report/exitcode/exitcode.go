@@ -127,10 +127,24 @@ func OfRun(r *check.Result, p *plan.Plan, o *apply.Outcome, failOn finding.Sever
 	if failOn >= finding.Error && damageLeft(r, p, o) {
 		e |= DamageLeft
 	}
-	if !r.Complete {
+	if !r.Complete || unknownLeft(r, p, o) {
 		e |= Incomplete
 	}
 	return e
+}
+
+// unknownLeft reports whether the run left a tag whose state is unknown.
+func unknownLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
+	if r.Totals.TagsUnknown == 0 {
+		return false
+	}
+	went := taken(p, o)
+	for t := range r.Unknown {
+		if !went[t.Repository+":"+t.Tag] {
+			return true
+		}
+	}
+	return false
 }
 
 // OfUndo returns the code of an undo.
@@ -178,13 +192,13 @@ func damageLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
 	return false
 }
 
-// taken returns the keys and tags ("repo:tag") that a removal removed; none for other runs.
+// taken returns the keys and tags ("repo:tag") that were removed as requested or as garbage.
 func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	keys := map[string]bool{}
-	if !slices.ContainsFunc(p.Steps, isAsked) {
-		return keys
-	}
 	mark := func(s *plan.Step, is bool) {
+		if s.Finding.Severity() < finding.Garbage || s.Finding.Withdraws() {
+			return
+		}
 		keys[s.Key] = is
 		if s.Kind.IsTag() {
 			keys[s.Repository+":"+s.Tag] = is
@@ -199,12 +213,7 @@ func taken(p *plan.Plan, o *apply.Outcome) map[string]bool {
 	return keys
 }
 
-// isAsked reports whether a step is of a removal.
-func isAsked(s plan.Step) bool {
-	return s.Finding.Severity() == finding.Asked && !s.Finding.Withdraws()
-}
-
-// wentWith reports whether the removal removed the object of a finding, or every tag that it
+// wentWith reports whether the run removed the object of a finding, or every tag that it
 // blocks.
 func wentWith(f *finding.Finding, taken map[string]bool) bool {
 	if taken[f.Path] {

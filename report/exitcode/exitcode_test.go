@@ -99,6 +99,8 @@ func TestExitOfRuns(t *testing.T) {
 		{"a tag's link written", nameless, []plan.Step{step(nameless, "r/t/current/link")}, 0, Repaired},
 		{"moved away", corrupt, []plan.Step{step(corrupt, "b")}, 0, Repaired | DamageLeft},
 		{"nobody wants it", lost, []plan.Step{step(lost, "m")}, 0, Repaired},
+		{"removed as garbage", link, []plan.Step{{Key: "l", Finding: finding.ManifestUntagged}}, 0, 0},
+		{"its history is garbage", tag, []plan.Step{{Key: "r/t/index", Kind: plan.TagHistory, Repository: "r", Tag: "t", Finding: finding.TagHistoryStale}}, 0, DamageLeft},
 		{"a tag wants it", wanted, []plan.Step{step(wanted, "m")}, 0, Repaired | DamageLeft},
 	} {
 		p := &plan.Plan{Steps: c.steps}
@@ -116,6 +118,16 @@ func TestExitOfRuns(t *testing.T) {
 		if got := OfRun(resultOf(c.finding), p, o, finding.Error); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
+	}
+	unknown := resultOf()
+	unknown.Totals.TagsUnknown = 1
+	unknown.Unknown = slices.Values([]finding.BrokenTag{{Repository: "r", Tag: "t"}})
+	removal := &plan.Plan{Steps: []plan.Step{{Key: "r/t", Kind: plan.Tag, Repository: "r", Tag: "t", Finding: finding.TagRemoved}}}
+	if got := OfRun(unknown, &plan.Plan{}, &apply.Outcome{}, finding.Error); got != Incomplete {
+		t.Errorf("a tag that can't be judged: %d", got)
+	}
+	if got := OfRun(unknown, removal, &apply.Outcome{}, finding.Error); got != 0 {
+		t.Errorf("a tag that can't be judged, removed: %d", got)
 	}
 	if got := OfUndo(&apply.Outcome{RemovedLater: []string{"later"}}); got != Incomplete {
 		t.Errorf("what came back needs what is gone: %d", got)
