@@ -236,7 +236,7 @@ func (y *Why) unkept(t *text, paths int) {
 		t.Line(1, "It is kept until "+Day(until)+" UTC, because it is newer than --grace.")
 		return
 	}
-	t.Line(1, "This frees it, with all other garbage:  ", y.at("fix"))
+	t.Line(1, "This frees it, with all other garbage:  ", commandOf(append([]string{"fix"}, y.Fix...)...))
 }
 
 // lostImage writes that a digest is a lost image's manifest, since when, and how to restore
@@ -274,7 +274,7 @@ func refsOf(l *check.LostImage) string {
 
 // freed writes the own bytes of a named object.
 func (y *Why) freed(t *text) {
-	if y.Repository == "" {
+	if y.Repository == "" || y.Digest != "" && !y.Known.Kept {
 		return
 	}
 	t.Gap()

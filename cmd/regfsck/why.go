@@ -46,6 +46,7 @@ func runWhy(s *session, c *cli.Context) error {
 	defer out.discard()
 	q.Why.Check = report.Check{Version: version, Target: found.String(), Repeat: commandLine(c), Reach: s.reach(c)}
 	q.Grace = p.grace
+	q.Fix = append([]string{c.Args().First()}, given(c, func(name string) bool { return name != "dot" && name != listingName })...)
 	if err := s.examine(c.Context, &q.Check, found, p.follow, s.options(p, found, out), out, q.answer); err != nil {
 		return err
 	}

@@ -118,7 +118,15 @@ func TestWhyOfWhatAnUntaggedManifestNeeds(t *testing.T) {
 	if x := f.explain(t, m.Blobs[1].Digest.String(), "--untagged"); x.State != "garbage" || len(x.Paths) > 0 {
 		t.Errorf("%+v", x)
 	}
-	if x := f.explain(t, "app@"+m.Digest.String()); x.Own != m.Size+m.Blobs[0].Size+m.Blobs[1].Size+m.Blobs[2].Size {
+	ref := "app@" + m.Digest.String()
+	if x := f.explain(t, ref, "--untagged"); x.State != "garbage" {
+		t.Errorf("%+v", x)
+	}
+	f.run("why", "STORE", ref, "--untagged", "--grace", "2h", "--no-progress")
+	if out := f.out.String(); !strings.Contains(out, "fix "+f.store+" --grace 2h --untagged\n") || strings.Contains(out, "if only") {
+		t.Errorf("this frees nothing: %s", out)
+	}
+	if x := f.explain(t, ref); x.Own != m.Size+m.Blobs[0].Size+m.Blobs[1].Size+m.Blobs[2].Size {
 		t.Errorf("%+v", x)
 	}
 }

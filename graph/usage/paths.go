@@ -390,9 +390,9 @@ func (u *Usage) Known(digest string) (k Known, ok bool) {
 	return k, true
 }
 
-// Own returns the bytes that a removal of a manifest frees, with what only it leads to.
-// pinned returns why nothing would be removed. ok is false if the repository has no such
-// manifest.
+// Own returns the bytes that a removal of a manifest frees, with what only it leads to; 0 if
+// the repository doesn't keep it. pinned returns why nothing would be removed. ok is false if
+// the repository has no such manifest.
 func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok bool) {
 	i, known := u.m.RepoID[repository]
 	id := u.m.KnownIDOf(digest)
@@ -402,7 +402,7 @@ func (u *Usage) Own(repository, digest string) (bytes int64, pinned string, ok b
 	f := flowOf(u.m, i)
 	v, ok := f.number[vertex{manifestVertex, id}]
 	if !ok {
-		return 0, "", false
+		return 0, "", u.m.Repos[i].Serves(id)
 	}
 	if pinned = u.m.PinnedBy(i); pinned != "" {
 		return 0, pinned, true
