@@ -235,6 +235,8 @@ func cured(f *finding.Finding, done map[changeOf]bool) bool {
 		return slices.ContainsFunc(healedAs, func(k finding.Kind) bool { return done[changeOf{k, d.BlobKey()}] })
 	case finding.CureRebuild, finding.CureWriteAsk:
 		return done[changeOf{f.Kind, f.Path}] || f.Tag != "" && done[changeOf{f.Kind, strings.TrimSuffix(f.Path, "/") + "/current/link"}]
+	case finding.CureMoveAsk: // what lacks a blob's bytes remains damaged
+		return f.Kind == finding.CacheStateInvalid && done[changeOf{f.Kind, f.Path}]
 	case finding.CureRemoveAsk:
 		if f.Kind == finding.ManifestMissing {
 			return f.AffectsCount == 0 && done[changeOf{f.Kind, f.Path}]

@@ -80,6 +80,7 @@ func TestExitOfRuns(t *testing.T) {
 	tag := finding.Finding{Kind: finding.TagDangling, Path: "r/t/current/link", Repository: "r", Tag: "t", Cure: finding.CureRemoveAsk, AffectsCount: 1}
 	nameless := finding.Finding{Kind: finding.TagWithoutCurrent, Path: "r/t", Repository: "r", Tag: "t", Cure: finding.CureRebuild, AffectsCount: 1}
 	corrupt := finding.Finding{Kind: finding.BlobCorrupt, Path: "b", Cure: finding.CureMoveAsk}
+	state := finding.Finding{Kind: finding.CacheStateInvalid, Path: "s", Cure: finding.CureMoveAsk}
 	lost := finding.Finding{Kind: finding.ManifestMissing, Path: "m", Cure: finding.CureRemoveAsk}
 	wanted := lost
 	wanted.AffectsCount = 1
@@ -98,6 +99,7 @@ func TestExitOfRuns(t *testing.T) {
 		{"half a tag removed", tag, []plan.Step{step(tag, tag.Path), step(tag, "r/t/index")}, 1, Repaired | DamageLeft | Incomplete},
 		{"a tag's link written", nameless, []plan.Step{step(nameless, "r/t/current/link")}, 0, Repaired},
 		{"moved away", corrupt, []plan.Step{step(corrupt, "b")}, 0, Repaired | DamageLeft},
+		{"the state of a cache moved away", state, []plan.Step{step(state, "s")}, 0, Repaired},
 		{"nobody wants it", lost, []plan.Step{step(lost, "m")}, 0, Repaired},
 		{"removed as garbage", link, []plan.Step{{Key: "l", Finding: finding.ManifestUntagged}}, 0, 0},
 		{"its history is garbage", tag, []plan.Step{{Key: "r/t/index", Kind: plan.TagHistory, Repository: "r", Tag: "t", Finding: finding.TagHistoryStale}}, 0, DamageLeft},
