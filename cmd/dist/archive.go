@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"archive/zip"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // file is a file of an archive or an image.

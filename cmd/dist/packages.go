@@ -67,7 +67,7 @@ func (r *release) pack(kind string, b program) (err error) {
 		Section: "admin", Priority: "optional", Maintainer: maintainer, Description: described, License: "Apache-2.0",
 		MTime: r.time, DisableGlobbing: true,
 		Overridables: nfpm.Overridables{Contents: contents, RPM: nfpm.RPM{
-			BuildHost: "localhost", Packager: maintainer, Summary: brief, Group: "Applications/System", Compression: "gzip:9",
+			BuildHost: "localhost", Packager: maintainer, Summary: brief, Group: "Applications/System", Compression: "gzip:6",
 		}},
 	})
 	if err := nfpm.PrepareForPackager(info, kind); err != nil {
