@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"regfsck/backend/words"
@@ -29,7 +30,7 @@ var (
 	//go:embed html/script.js
 	htmlScript string
 
-	htmlTemplate = template.Must(template.New("page").Parse(htmlPage))
+	htmlTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(htmlPage)) }) // few runs write a page
 )
 
 // Limits of a page, so that a browser shows it quickly. The page says what it omits; JSON has
@@ -52,7 +53,7 @@ func htmlWriter(d report.Document) func(io.Writer) error {
 			`<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src ` + hashOf(htmlStyle) + "; script-src " + hashOf(htmlScript) + `; base-uri 'none'; form-action 'none'">` +
 			"\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>" +
 			template.HTMLEscapeString(p.Title+" "+p.Target) + "</title>\n<style>" + htmlStyle + "</style>\n</head>\n<body>\n")
-		if err := htmlTemplate.Execute(out, p); err != nil {
+		if err := htmlTemplate().Execute(out, p); err != nil {
 			return err
 		}
 		for _, t := range slices.Concat(p.Before, p.Tables) {
