@@ -184,7 +184,8 @@ func TestCrashInPut(t *testing.T) {
 }
 
 // No two keys are kept at one path, and no key is kept in the directory of another: neither
-// with keys that are cut, nor with keys that are alike after escaping.
+// with keys that are cut, nor with keys that are alike after escaping. A path is of a key only
+// if the key is kept there.
 func TestPieces(t *testing.T) {
 	var dirs []string
 	for n := pieceLength - 4; n <= pieceLength+4; n++ {
@@ -194,6 +195,9 @@ func TestPieces(t *testing.T) {
 	used := map[string]string{}
 	for _, dirKey := range dirs {
 		place := pieces(dirKey)
+		if key, ok := keyOf(place); !ok || key != dirKey {
+			t.Errorf("%q is the place of %q", place, key)
+		}
 		for i, name := range place {
 			if len(name) > 255 || name == "" || strings.Contains(name, "/") {
 				t.Errorf("%q is kept in %q", dirKey, place)
@@ -211,6 +215,11 @@ func TestPieces(t *testing.T) {
 				t.Errorf("%q of %q is kept in %q, which is %s", name, dirKey, path, what)
 			}
 			used[path] = fmt.Sprintf("%q of %q", name, dirKey)
+		}
+	}
+	for _, place := range [][]string{{"a%b"}, {"%2f"}, {"%41"}, {"a" + cutMark, "b"}, {"%", "a"}, {strings.Repeat("x", pieceLength+1)}} {
+		if key, ok := keyOf(place); ok {
+			t.Errorf("%q is the place of %q", place, key)
 		}
 	}
 }
