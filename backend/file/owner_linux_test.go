@@ -156,6 +156,7 @@ func unprivileged(t *testing.T, prepared string) {
 	}
 	w := openStore(t, filepath.Join(root, "locked"), Options{}, filepath.Join(root, "locked", ".regfsck"))
 	denied(t, w, root, keeping, "open/a/data") // the state can't be made
+	shutKept(t)
 	if prepared == "" {
 		return
 	}
@@ -171,6 +172,28 @@ func unprivileged(t *testing.T, prepared string) {
 	}
 	denied(t, w, filepath.Join(prepared, "theirs"), keeping, "theirs/link")
 	fmt.Println("permissions were tried")
+}
+
+// shutKept checks that a kept directory that can't be entered is an error: its bytes aren't none.
+func shutKept(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"blobs/ab/data": strings.Repeat("x", 1<<16)}, nil)
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	if err := removeOne(w, keeping, "blobs/ab/data"); err != nil {
+		t.Fatal(err)
+	}
+	shut := filepath.Join(root, ".regfsck/runs/run-1/kept/blobs/ab")
+	for _, mode := range []fs.FileMode{0, 0o700} {
+		if err := os.Chmod(shut, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, tally := range []func(context.Context, backend.Run, backend.Receipts) (int64, error){w.Kept, w.Purge} {
+			n, err := tally(context.Background(), keeping, nil)
+			if errors.Is(err, fs.ErrPermission) != (mode == 0) || (n >= 1<<16) != (mode != 0) {
+				t.Errorf("mode %o: %d bytes, %v", mode, n, err)
+			}
+		}
+	}
 }
 
 // denied checks that the permission to remove keys is missing.
