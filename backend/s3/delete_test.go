@@ -47,15 +47,33 @@ func TestDeleteUntold(t *testing.T) {
 func TestDeleteUntoldAndNotDone(t *testing.T) {
 	for _, versioned := range []bool{true, false} {
 		r := newRig(t, versioned, "a")
-		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(*s3test.Exchange) *s3test.Answer {
-			a := &s3test.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}}}
-			a.SetBody([]byte("<DeleteResult></DeleteResult>"))
-			return a
-		}})
+		r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: silence})
 		receipt := r.s.Remove(t.Context(), backend.Run{ID: "run-1", Keep: versioned}, []string{"a"})[0]
 		if !errors.Is(receipt.Err, errSilent) || receipt.Freed+receipt.Kept != 0 {
 			t.Errorf("%+v", receipt)
 		}
 		r.has(t, "a")
 	}
+}
+
+// silence is a response to DeleteObjects that mentions no key, without the deletion.
+func silence(*s3test.Exchange) *s3test.Answer {
+	a := &s3test.Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {"application/xml"}}}
+	a.SetBody([]byte("<DeleteResult></DeleteResult>"))
+	return a
+}
+
+// TestDeleteOfVersionsUntold: a version that no response mentions, and that can't be looked up,
+// isn't reported as deleted.
+func TestDeleteOfVersionsUntold(t *testing.T) {
+	r, asked := newRig(t, true, "a"), false
+	r.p.Inject(s3test.Fault{Match: s3test.Of(s3test.DeleteObjects), Do: func(e *s3test.Exchange) *s3test.Answer {
+		asked = true
+		return silence(e)
+	}}, s3test.Fault{Match: func(q *s3test.Request) bool { return asked && q.Operation == s3test.ListObjectVersions }, Do: s3test.AccessDenied()})
+	receipt := r.s.Remove(t.Context(), freeing, []string{"a"})[0]
+	if !asked || !errors.Is(receipt.Err, errSilent) || receipt.Freed != 0 {
+		t.Errorf("%+v", receipt)
+	}
+	r.has(t, "a")
 }
