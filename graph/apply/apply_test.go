@@ -159,6 +159,36 @@ func (s *slow) Sync(context.Context) (err error) {
 	return err
 }
 
+// careless is a store that reports success although it leaves out a removal, or writes half of
+// a link.
+type careless struct{ backend.Store }
+
+func (c careless) Remove(ctx context.Context, run backend.Run, keys []string) []backend.Receipt {
+	return c.Store.Remove(ctx, run, keys[:len(keys)-1])
+}
+
+func (c careless) Put(ctx context.Context, run backend.Run, key string, body []byte, modified int64) backend.Receipt {
+	return c.Store.Put(ctx, run, key, body[:len(body)/2], modified)
+}
+
+// TestACarelessStore: a removal without an answer, and a link that reads back differently,
+// are failures.
+func TestACarelessStore(t *testing.T) {
+	b, _, _ := leftovers()
+	b.Erase(b.Tagged("b", "v1").RevisionKey())
+	out, err := fix(careless{b.Memory().Store()}, t.TempDir(), gc.Policy{})
+	if err != nil || out.Repaired() || !out.NotDone[0].Failed || !strings.Contains(out.NotDone[0].Reason, "it reads back differently") {
+		t.Errorf("%v, %+v", err, out)
+	}
+	b, _, _ = leftovers()
+	out, err = fix(careless{b.Memory().Store()}, t.TempDir(), gc.Policy{Untagged: true})
+	if err != nil || out.Steps.Failed == 0 || !slices.ContainsFunc(out.NotDone, func(n NotDone) bool {
+		return n.Reason == errNoAnswer.Error() && n.Failed && n.Step.Kind != plan.Directory
+	}) {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestLinksAreSyncedBeforeBlobs: the removal of links is synced before their blobs are
 // removed, and everything before the run ends.
 func TestLinksAreSyncedBeforeBlobs(t *testing.T) {

@@ -320,6 +320,35 @@ func TestAnUnfinishedUndoIsRefused(t *testing.T) {
 	}
 }
 
+// slowLock is a store in which something happens before it is locked.
+type slowLock struct {
+	*fixtures.MemoryStore
+	before func()
+}
+
+func (l *slowLock) Lock(ctx context.Context, run backend.Run) (func() error, error) {
+	l.before()
+	return l.MemoryStore.Lock(ctx, run)
+}
+
+// TestGuardsAreRepeatedUnderTheLock: what another regfsck began meanwhile is refused.
+func TestGuardsAreRepeatedUnderTheLock(t *testing.T) {
+	g := guard(t, garbage(), gc.Policy{})
+	first := mustFix(t, g.m.Store(), g.in.State, gc.Policy{Untagged: true}).Run
+	g.in.Plan, _ = planned(t, garbage().Memory(), gc.Policy{})
+	g.in.Store = &slowLock{g.m.Store(), func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		f := fixtures.NewFaultyStore(g.m.Store(), atFirst(fixtures.OpRestore, cancel))
+		if out, err := Undo(ctx, f, g.in.State, ""); err != nil || !out.Interrupted {
+			t.Errorf("%v, %+v", err, out)
+		}
+	}}
+	var r *Refused
+	if out, err := Run(context.Background(), g.in); !errors.As(err, &r) || !strings.Contains(r.Error(), "undo of run "+first) {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestTagsInADatabaseAreRefused: if a database may hold the tags, no untagged manifest is
 // removed.
 func TestTagsInADatabaseAreRefused(t *testing.T) {

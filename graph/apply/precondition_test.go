@@ -113,6 +113,29 @@ func TestPreconditions(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeReadIsNotWritten: a link that can't be read isn't missing. It is neither
+// written, which would replace what an undo can't restore, nor removed.
+func TestWhatCannotBeReadIsNotWritten(t *testing.T) {
+	d := layout.Sum([]byte("x"))
+	step := plan.Step{Op: plan.Write, Kind: plan.Rebuilt, Key: layout.LayerKey("a", d), Finding: finding.LayerLinkMissing, Absent: true, Body: plan.Text(d.String())}
+	replace, remove := step, step
+	replace.Absent, replace.Content = false, "old"
+	remove.Op, remove.Kind, remove.Absent, remove.Content = plan.Remove, plan.LayerLink, false, "old"
+	m := fixtures.New(1).Memory()
+	m.Put(step.Key, []byte("old"), fixtures.Epoch)
+	f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+		if op == fixtures.OpRead {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	for _, s := range []plan.Step{step, replace, remove} {
+		if w := checked(f, s); !w.failed || len(w.intents) > 0 {
+			t.Errorf("%s, absent %v: %q, %+v", s.Op, s.Absent, w.reason, w.intents)
+		}
+	}
+}
+
 // TestTheDirectoriesMadeForAWriteAreKnown: an undo removes exactly the directories that were
 // created for a write; missing ones are asked for twice.
 func TestTheDirectoriesMadeForAWriteAreKnown(t *testing.T) {

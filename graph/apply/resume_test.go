@@ -131,6 +131,29 @@ func TestAPlanThatIsDoneIsStale(t *testing.T) {
 	}
 }
 
+// TestAPlanIsNotResumedWithAnotherQuarantine: a run whose removals can be undone isn't resumed by
+// one whose removals can't: that one finishes it.
+func TestAPlanIsNotResumedWithAnotherQuarantine(t *testing.T) {
+	for _, keep := range []bool{true, false} {
+		saved, policy := savedPlan(t), messyPolicy()
+		m, state := messy().Memory(), t.TempDir()
+		ctx, cancel := context.WithCancel(context.Background())
+		in := input(fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpPut, cancel)), state, saved, policy)
+		in.Run.Keep = !keep
+		first, err := Run(ctx, in)
+		if err != nil || !first.Interrupted {
+			t.Fatalf("%v, %+v", err, first)
+		}
+		in = input(m.Store(), state, saved, policy)
+		in.Run.Keep = keep
+		if out, err := Run(context.Background(), in); err == nil && (out.Resumed || out.Run == first.Run || out.Keep != keep) {
+			t.Errorf("keep %v: %+v", keep, out)
+		} else if err != nil && !isRefused(err) {
+			t.Error(err)
+		}
+	}
+}
+
 // TestARunStopsAtASafePoint: a stopped run ends before the next batch, says so, and can be
 // resumed.
 func TestARunStopsAtASafePoint(t *testing.T) {

@@ -259,6 +259,54 @@ func TestAnUndoKeepsWhatAPushNeeds(t *testing.T) {
 	}
 }
 
+// TestAnUndoKeepsOnlyWhatIsNeededThere: what a push to one repository needs is kept there, and
+// the same link that the run wrote in another one isn't.
+func TestAnUndoKeepsOnlyWhatIsNeededThere(t *testing.T) {
+	b := fixtures.New(1)
+	image := b.Image("a", "v1", fixtures.Image{})
+	b.Image("b", "v1", shared(image, 1))
+	m, state := b.Memory(), t.TempDir()
+	in := map[string]string{"a": image.LayerKey(1), "b": layout.LayerKey("b", image.Blobs[1].Digest)}
+	for _, key := range in {
+		m.Delete(key)
+	}
+	mustFix(t, m.Store(), state, gc.Policy{})
+	m.Put(layout.CurrentKey("a", "again"), []byte(image.Digest.String()), now.Add(time.Hour))
+	out, err := Undo(context.Background(), m.Store(), state, "")
+	if err != nil || len(out.NotDone) != 1 || out.NotDone[0].Step.Key != in["a"] || out.NotDone[0].Reason != errNeeded.Error() {
+		t.Errorf("%v, %+v", err, out)
+	}
+	if _, err := m.Stat(context.Background(), in["b"]); err == nil {
+		t.Error("the link in b is kept")
+	}
+}
+
+// TestAnUndoOfAWriteWithoutAReceipt: after a crash, a part of what the run wrote is its own,
+// and any other content was written since.
+func TestAnUndoOfAWriteWithoutAReceipt(t *testing.T) {
+	for content, own := range map[string]bool{"": true, "sha256:": true, "other": false} {
+		b := fixtures.New(1)
+		key := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
+		m, state := b.Memory(), t.TempDir()
+		m.Delete(key)
+		f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
+			if op == fixtures.OpPut {
+				return fixtures.Crash
+			}
+			return fixtures.Right
+		})
+		if _, err := fix(f, state, gc.Policy{}); err == nil {
+			t.Fatal("it didn't crash")
+		}
+		m.Put(key, []byte(content), now.Add(time.Hour))
+		out, err := Undo(context.Background(), m.Store(), state, "")
+		_, statErr := m.Stat(context.Background(), key)
+		if err != nil || (len(out.NotDone) == 0) != own || (statErr != nil) != own {
+			t.Errorf("%q: %v, %+v", content, err, out)
+		}
+	}
+}
+
 // TestAnUndoKeepsWhatLaterRunsNeed: a tag that a later run wrote again has its old time, and
 // the store has no times of file changes. An undo keeps what it needs, whether that run had the
 // same state directory or another one, unless the tag is there by other means, as from a backup.
@@ -306,6 +354,39 @@ func TestAnUndoKeepsWhatLaterRunsNeed(t *testing.T) {
 				t.Errorf("the tag needs it: %v, %+v", err, out)
 			}
 		})
+	}
+}
+
+// changing is a store with the times of file changes.
+type changing struct {
+	*fixtures.MemoryStore
+	changed map[string]time.Time
+}
+
+func (c *changing) Stat(ctx context.Context, key string) (backend.Item, error) {
+	item, err := c.MemoryStore.Stat(ctx, key)
+	item.Changed = fixtures.Epoch.UnixNano()
+	if at, ok := c.changed[key]; ok {
+		item.Changed = at.UnixNano()
+	}
+	return item, err
+}
+
+// TestAnUndoKeepsWhatACopyNeeds: a tag that was copied into the store with an old time came
+// when its file was changed.
+func TestAnUndoKeepsWhatACopyNeeds(t *testing.T) {
+	for _, since := range []time.Duration{-time.Hour, time.Hour} {
+		b := fixtures.New(1)
+		image := b.Image("a", "v1", fixtures.Image{})
+		m, state := b.Memory(), t.TempDir()
+		m.Delete(image.LayerKey(1))
+		mustFix(t, m.Store(), state, gc.Policy{})
+		tag := layout.CurrentKey("a", "again")
+		m.Put(tag, []byte(image.Digest.String()), fixtures.Epoch)
+		out, err := Undo(context.Background(), &changing{m.Store(), map[string]time.Time{tag: now.Add(since)}}, state, "")
+		if err != nil || len(out.NotDone) != max(0, int(since.Hours())) {
+			t.Errorf("%v after the run: %v, %+v", since, err, out)
+		}
 	}
 }
 
