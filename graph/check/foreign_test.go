@@ -86,6 +86,24 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+// TestAnUnreadableTargetIsNotForeign: what can't be read may be of this repository.
+func TestAnUnreadableTargetIsNotForeign(t *testing.T) {
+	for _, readable := range []bool{true, false} {
+		b := fixtures.New(4)
+		b.Image("a", "v1", fixtures.Image{Layers: []int{20}})
+		m := b.Image("p", "v", fixtures.Image{Layers: []int{30}})
+		b.Edit(layout.CurrentKey("a", "v1"), func([]byte) []byte { return []byte(m.Digest.String()) })
+		var rule fixtures.Rule
+		if !readable {
+			rule = failing(m.Key(), fixtures.OpOpen, fixtures.OpRead)
+		}
+		r := examine(t, fixtures.NewFaulty(b.Memory(), rule), func(*Options) {})
+		if n := r.Counts[finding.TagTargetForeign].Count; (n == 1) != readable {
+			t.Errorf("readable %v: %d foreign targets", readable, n)
+		}
+	}
+}
+
 // TestCommonBlobsAreNoEvidence: a blob of many images is no evidence of one.
 func TestCommonBlobsAreNoEvidence(t *testing.T) {
 	b := fixtures.New(5)

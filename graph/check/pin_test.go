@@ -41,6 +41,24 @@ func TestABrokenChildPins(t *testing.T) {
 	}
 }
 
+// TestABrokenChildOfAChildPins: also if the repository serves neither of them.
+func TestABrokenChildOfAChildPins(t *testing.T) {
+	for name, spoil := range spoils {
+		b := fixtures.New(1)
+		m := b.Image("a", "", fixtures.Image{})
+		inner := b.Index("a", "", m)
+		b.Index("a", "v1", inner)
+		b.Erase(m.RevisionKey())
+		b.Erase(inner.RevisionKey())
+		b.Edit(m.Key(), spoil)
+		r := examine(t, b.Memory(), untagged)
+		nothingGoes(t, r)
+		if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n == 0 {
+			t.Errorf("%s: %d corrupt", name, n)
+		}
+	}
+}
+
 // TestABrokenChildWithAnAliasPins: an index may refer to its child by another algorithm's
 // digest.
 func TestABrokenChildWithAnAliasPins(t *testing.T) {
