@@ -106,6 +106,27 @@ func makeTrouble(t *testing.T, m *fixtures.Memory, state string, w fixtures.Wron
 	return tr
 }
 
+// killedAt calls do with a store that crashes at its first operation of a kind. It restores the
+// state directory as it was at that moment.
+func killedAt(t *testing.T, m *fixtures.Memory, state string, op fixtures.Op, do func(*fixtures.FaultyStore)) {
+	t.Helper()
+	frozen := filepath.Join(t.TempDir(), "state")
+	f := fixtures.NewFaultyStore(m.Store(), func(_ int, is fixtures.Op, _ string) fixtures.Wrong {
+		if is != op {
+			return fixtures.Right
+		}
+		copyDir(t, state, frozen)
+		return fixtures.Crash
+	})
+	if do(f); !f.Crashed() {
+		t.Fatal("it didn't crash")
+	}
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	copyDir(t, frozen, state)
+}
+
 func copyDir(t *testing.T, from, to string) {
 	t.Helper()
 	if err := os.MkdirAll(from, 0o700); err != nil {

@@ -108,6 +108,32 @@ func TestAHealRepairsAll(t *testing.T) {
 	}
 }
 
+// TestALostSourceOfAResumedRun: a copy that the run had begun before it was killed isn't taken
+// for done if its source is missing.
+func TestALostSourceOfAResumedRun(t *testing.T) {
+	whole, left := bereft()
+	m, state := left.Memory(), t.TempDir()
+	from := []source.Source{sourceOf("copy", whole.Memory())}
+	o := options(gc.Policy{})
+	o.From = from
+	result, _, err := check.Store(context.Background(), m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := input(m.Store(), state, plan.New(result, gc.Policy{}), gc.Policy{})
+	in.Scan.From, in.Limits.MaxDelete = from, 1
+	killedAt(t, m, state, fixtures.OpPut, func(f *fixtures.FaultyStore) {
+		killed := in
+		killed.Store = f
+		Run(context.Background(), killed)
+	})
+	in.Scan.From = []source.Source{sourceOf("copy", fixtures.New(1).Memory())}
+	out, err := Run(context.Background(), in)
+	if err != nil || !out.Resumed || out.Repaired() || out.Steps.Failed == 0 {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestALostSourceRemovesNothing: what was to be copied and is not may need anything of its
 // repository.
 func TestALostSourceRemovesNothing(t *testing.T) {

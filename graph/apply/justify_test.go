@@ -182,6 +182,32 @@ func TestNothingIsRemovedAfterAChange(t *testing.T) {
 	}
 }
 
+// TestNothingIsRemovedIfTheStoreCannotBeReadAgain: if a part of the store can't be read any more
+// once links are written, nothing is removed anywhere, and the reason is reported.
+func TestNothingIsRemovedIfTheStoreCannotBeReadAgain(t *testing.T) {
+	b, _, _ := leftovers()
+	image := b.Tagged("b", "v1")
+	b.Erase(image.RevisionKey())
+	store, wrote := b.Memory(), false
+	was := dump(store)
+	f := fixtures.NewFaultyStore(store.Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		wrote = wrote || op == fixtures.OpPut
+		if wrote && op == fixtures.OpItem && key == image.LayerKey(1) {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	out, err := fix(f, t.TempDir(), gc.Policy{Untagged: true})
+	if err != nil || out.Steps.Done != 1 || len(deleted(was, dump(store))) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	for _, n := range out.NotDone {
+		if !strings.HasPrefix(n.Reason, "after links were written, the scan is incomplete") {
+			t.Errorf("%s: %s", n.Step.Key, n.Reason)
+		}
+	}
+}
+
 // TestAHealedBlobIsKept: a corrupt blob is hashed again before it is moved away.
 func TestAHealedBlobIsKept(t *testing.T) {
 	b, m, _ := leftovers()

@@ -181,6 +181,35 @@ func TestAPurgeThatIsDenied(t *testing.T) {
 	}
 }
 
+// TestAPurgeLeavesLaterRunsTheirs: of a run that was killed before it had receipts, only what
+// no later run changed is deleted.
+func TestAPurgeLeavesLaterRunsTheirs(t *testing.T) {
+	m, state := garbage().Memory(), t.TempDir()
+	killedAt(t, m, state, fixtures.OpRemove, func(f *fixtures.FaultyStore) { fix(f, state, gc.Policy{}) })
+	runs, err := journal.Summaries(state)
+	if err != nil || len(runs) != 1 {
+		t.Fatalf("%v, %+v", err, runs)
+	}
+	own := func() int {
+		p, err := journal.Find(state, runs[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := purgeReceipts(p, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	before := own()
+	if later := mustFix(t, m.Store(), state, gc.Policy{Untagged: true}); later.Run == runs[0].ID {
+		t.Fatal("it was resumed")
+	}
+	if n := own(); before == 0 || n != 0 {
+		t.Errorf("%d keys before, and %d after a later run has removed them", before, n)
+	}
+}
+
 // TestAPurgeKeepsOtherVersions: what a run could not remove isn't its own: later noncurrent
 // versions of that key are kept.
 func TestAPurgeKeepsOtherVersions(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -259,6 +260,51 @@ func TestAnUndoKeepsWhatAPushNeeds(t *testing.T) {
 	}
 }
 
+// restoring is a store that records the keys in the order in which they are restored.
+type restoring struct {
+	*fixtures.MemoryStore
+	mu   sync.Mutex
+	keys []string
+}
+
+func (r *restoring) Restore(ctx context.Context, run backend.Run, receipts []backend.Receipt) []error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, receipt := range receipts {
+		r.keys = append(r.keys, receipt.Key)
+	}
+	return r.MemoryStore.Restore(ctx, run, receipts)
+}
+
+// TestAnUndoRestoresTagsLast: an undo that is interrupted leaves no link without what it needs:
+// blobs are restored before links, and tags are last.
+func TestAnUndoRestoresTagsLast(t *testing.T) {
+	b := fixtures.New(1)
+	b.Image("a", "v1", fixtures.Image{})
+	b.Image("b", "v1", fixtures.Image{Layers: []int{70}})
+	m, state := b.Memory(), t.TempDir()
+	remove(t, m, state, "a")
+	s := &restoring{MemoryStore: m.Store()}
+	if out, err := Undo(context.Background(), s, state, ""); err != nil || len(out.NotDone) > 0 {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	stages, last := map[layout.Kind]int{layout.Blob: 1, layout.LayerLink: 2, layout.Revision: 3, layout.TagHistory: 4, layout.TagCurrent: 5}, 1
+	for _, key := range s.keys {
+		k, err := layout.Parse(key)
+		if err != nil { // a directory
+			continue
+		}
+		if is := stages[k.Kind]; is < last {
+			t.Errorf("%s is restored too late", key)
+		} else {
+			last = is
+		}
+	}
+	if last != 5 {
+		t.Errorf("restored: %q", s.keys)
+	}
+}
+
 // TestAnUndoKeepsOnlyWhatIsNeededThere: what a push to one repository needs is kept there, and
 // the same link that the run wrote in another one isn't.
 func TestAnUndoKeepsOnlyWhatIsNeededThere(t *testing.T) {
@@ -289,15 +335,7 @@ func TestAnUndoOfAWriteWithoutAReceipt(t *testing.T) {
 		key := b.Image("a", "v1", fixtures.Image{}).LayerKey(1)
 		m, state := b.Memory(), t.TempDir()
 		m.Delete(key)
-		f := fixtures.NewFaultyStore(m.Store(), func(_ int, op fixtures.Op, _ string) fixtures.Wrong {
-			if op == fixtures.OpPut {
-				return fixtures.Crash
-			}
-			return fixtures.Right
-		})
-		if _, err := fix(f, state, gc.Policy{}); err == nil {
-			t.Fatal("it didn't crash")
-		}
+		killedAt(t, m, state, fixtures.OpPut, func(f *fixtures.FaultyStore) { fix(f, state, gc.Policy{}) })
 		m.Put(key, []byte(content), now.Add(time.Hour))
 		out, err := Undo(context.Background(), m.Store(), state, "")
 		_, statErr := m.Stat(context.Background(), key)
