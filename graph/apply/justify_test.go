@@ -208,6 +208,16 @@ func TestNothingIsRemovedIfTheStoreCannotBeReadAgain(t *testing.T) {
 	}
 }
 
+// TestAPlanIsJudgedAtTheTimeOfItsRun: ages are of the time of the run, not of the scan's options.
+func TestAPlanIsJudgedAtTheTimeOfItsRun(t *testing.T) {
+	saved, _ := planned(t, garbage().Memory(), gc.Policy{})
+	in := input(garbage().Memory().Store(), t.TempDir(), saved, gc.Policy{})
+	in.Scan.Now = fixtures.Epoch.AddDate(-1, 0, 0) // then all would be in grace
+	if out, err := Run(context.Background(), in); err != nil || out.Steps.Done != len(saved.Steps) {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestAHealedBlobIsKept: a corrupt blob is hashed again before it is moved away.
 func TestAHealedBlobIsKept(t *testing.T) {
 	b, m, _ := leftovers()
