@@ -208,6 +208,24 @@ func TestNothingIsRemovedIfTheStoreCannotBeReadAgain(t *testing.T) {
 	}
 }
 
+// TestNothingMoreIsRemovedIfAProblemCannotBeLookedAt: a manifest that is kept, because it could
+// not be removed, lacks a link. If that can't be seen for certain, the run stops.
+func TestNothingMoreIsRemovedIfAProblemCannotBeLookedAt(t *testing.T) {
+	b, good, _ := leftovers()
+	bad := b.Image("b", "", fixtures.Image{Layers: []int{50}})
+	b.Erase(bad.LayerKey(1))
+	f := fixtures.NewFaultyStore(b.Memory().Store(), func(_ int, op fixtures.Op, key string) fixtures.Wrong {
+		if op == fixtures.OpRemove && key == bad.RevisionKey() || key == bad.LayerKey(1) {
+			return fixtures.Fail
+		}
+		return fixtures.Right
+	})
+	out, err := fix(f, t.TempDir(), gc.Policy{Untagged: true})
+	if err != nil || !strings.Contains(reasons(out)[good.Key()], "could not be read when it was checked again") {
+		t.Errorf("%v, %+v", err, out)
+	}
+}
+
 // TestAPlanIsJudgedAtTheTimeOfItsRun: ages are of the time of the run, not of the scan's options.
 func TestAPlanIsJudgedAtTheTimeOfItsRun(t *testing.T) {
 	saved, _ := planned(t, garbage().Memory(), gc.Policy{})
