@@ -41,6 +41,17 @@ func TestABrokenChildPins(t *testing.T) {
 	}
 }
 
+// brokenPins fails the test unless a spoilt manifest is reported, and nothing is garbage.
+func brokenPins(t *testing.T, name string, b *fixtures.Builder, m fixtures.Manifest, spoil func([]byte) []byte) {
+	t.Helper()
+	b.Edit(m.Key(), spoil)
+	r := examine(t, b.Memory(), untagged)
+	nothingGoes(t, r)
+	if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n == 0 {
+		t.Errorf("%s: %d corrupt", name, n)
+	}
+}
+
 // TestABrokenChildOfAChildPins: also if the repository serves neither of them.
 func TestABrokenChildOfAChildPins(t *testing.T) {
 	for name, spoil := range spoils {
@@ -50,12 +61,7 @@ func TestABrokenChildOfAChildPins(t *testing.T) {
 		b.Index("a", "v1", inner)
 		b.Erase(m.RevisionKey())
 		b.Erase(inner.RevisionKey())
-		b.Edit(m.Key(), spoil)
-		r := examine(t, b.Memory(), untagged)
-		nothingGoes(t, r)
-		if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n == 0 {
-			t.Errorf("%s: %d corrupt", name, n)
-		}
+		brokenPins(t, name, b, m, spoil)
 	}
 }
 
@@ -69,12 +75,7 @@ func TestABrokenChildWithAnAliasPins(t *testing.T) {
 		alias := aliasName(b.Alias("a", m.Descriptor))
 		b.PushManifest("a", "v1", fixtures.OCIIndex, []byte(strings.ReplaceAll(aliasedChild, "%", alias)))
 		b.Erase(m.RevisionKey())
-		b.Edit(m.Key(), spoil)
-		r := examine(t, b.Memory(), untagged)
-		nothingGoes(t, r)
-		if n := r.Counts[finding.BlobCorrupt].Count + r.Counts[finding.ManifestCorrupt].Count; n == 0 {
-			t.Errorf("%s: %d corrupt", name, n)
-		}
+		brokenPins(t, name, b, m, spoil)
 	}
 }
 
