@@ -248,6 +248,9 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	if err := w.Claimed(); err != nil {
 		g.Claimed = err.Error()
 	}
+	if g.States, err = w.States(ctx); err != nil {
+		return failure.New(exitcode.Incomplete, fmt.Errorf("the store's other state directories are unknown: %w", err), "Nothing was changed.")
+	}
 	if err := w.Retained(ctx); err != nil {
 		*g = g.WithoutUndo(err)
 	}

@@ -170,7 +170,11 @@ func newRun(in Input) *run {
 
 // guard runs the checks that need no scan.
 func (r *run) guard(ctx context.Context) (err error) {
-	if r.facts, err = FindFacts(ctx, r.Store, r.State, r.Given); err != nil {
+	given := r.Given
+	if given.States, err = r.Store.States(ctx); err != nil {
+		return fmt.Errorf("the store's other state directories are unknown: %w", err)
+	}
+	if r.facts, err = FindFacts(ctx, r.Store, r.State, given); err != nil {
 		return err
 	}
 	if r.Run.Keep && r.Plan.TakesAway() {

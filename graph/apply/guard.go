@@ -68,9 +68,13 @@ func rejectionRefusals(r *check.Result) (all []Refusal) {
 // factRefusals returns the reasons that need no scan.
 func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
+		why, how := "the undo of run "+f.Undoing, "regfsck undo"
+		if f.UndoingState != "" {
+			why, how = why+" with the state directory "+f.UndoingState, how+" STORE "+f.Undoing+" --state "+f.UndoingState
+		}
 		all = append(all, Refusal{
-			Why: "the undo of run " + f.Undoing + " isn't finished",
-			How: "Finish it with regfsck undo. A purge would delete for good what is not restored yet.",
+			Why: why + " isn't finished",
+			How: "Finish it with " + how + ". A purge would delete for good what is not restored yet.",
 		})
 	}
 	all = append(all, RegistryRefusals(l, f.Answering)...)
@@ -341,6 +345,8 @@ type Given struct {
 	Retained     string // why what a run writes for itself could not be removed again, a clause; "" if it can
 	CannotDelete bool   // NoUndo is because nothing can be removed for good, so that --undo none wouldn't help
 	Claimed      string // why the state directory can't be this store's, a clause; "" if it can
+
+	States []backend.StateDir // the store's other state directories, of backend.Claimer
 }
 
 // WithoutUndo returns g with the reason why a store can't quarantine.
@@ -359,6 +365,7 @@ type Facts struct {
 
 	FilesystemInUse bool              // GitLab's mark of a store whose metadata are files
 	Undoing         string            // a run whose undo is unfinished, or ""
+	UndoingState    string            // its state directory, if that is one of Given.States
 	Unfinished      string            // the last run, if it was interrupted or left directories: the next run finishes it; or ""
 	UnfinishedPlan  string            // its plan file, if it was a removal, which no other plan may continue; else ""
 	Damaged         []journal.Summary // runs with a damaged journal that can be undone or purged
@@ -384,9 +391,9 @@ func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Fa
 		if r := p.Summary(); r.Damage != "" && r.CanUndo() {
 			f.Damaged = append(f.Damaged, r)
 		}
-		if p.Damage == "" && p.Status() == journal.Undoing {
-			f.Undoing = p.ID
-		}
+	}
+	if err := f.findUndoing(state, all); err != nil {
+		return f, err
 	}
 	open, err := journal.ReadUnfinished(state, all)
 	for _, p := range open {
@@ -398,4 +405,27 @@ func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Fa
 	}
 	f.removedKeys, f.removed = removedBy(open)
 	return f, err
+}
+
+// findUndoing finds a run whose undo is unfinished. What that undo has restored may have no
+// references yet, so that no run may judge it, whatever its state directory is.
+func (f *Facts) findUndoing(state string, own []*journal.Run) error {
+	find := func(runs []*journal.Run, of string) {
+		for _, p := range runs {
+			if p.Damage == "" && p.Status() == journal.Undoing {
+				f.Undoing, f.UndoingState = p.ID, of
+			}
+		}
+	}
+	for _, d := range f.States {
+		if d.Reachable() && d.Path != state {
+			runs, err := journal.ReadAll(d.Path)
+			if err != nil {
+				return fmt.Errorf("the runs with the state directory %s can't be read: %w", d.Path, err)
+			}
+			find(runs, d.Path)
+		}
+	}
+	find(own, "")
+	return nil
 }

@@ -563,3 +563,29 @@ func TestLimitsOfGuards(t *testing.T) {
 		t.Errorf("removed are %v, %+v", keys, n)
 	}
 }
+
+// TestAnUndoIsFinishedFirst: while an undo is unfinished, no other run changes the store,
+// whichever state directories they have: what was restored may have no references yet.
+func TestAnUndoIsFinishedFirst(t *testing.T) {
+	m, state, other := garbage().Memory(), t.TempDir(), t.TempDir()
+	run := kept(t, m.Store(), state, true).Run
+	ctx, cancel := context.WithCancel(context.Background())
+	s := fixtures.NewFaultyStore(m.Store(), atFirst(fixtures.OpRestore, cancel))
+	if out, err := Undo(ctx, s, state, run); err != nil || !out.Interrupted {
+		t.Fatalf("%v, %+v", err, out)
+	}
+	m.Put(layout.BlobKey(layout.Sum([]byte("restored"))), []byte("restored"), fixtures.Epoch)
+	was := dump(m)
+	for directory, command := range map[string]string{state: "regfsck undo.", other: "regfsck undo STORE " + run + " --state " + state} {
+		_, err := fix(&beside{m.Store(), state}, directory, gc.Policy{})
+		refused, _ := errors.AsType[*Refused](err)
+		if refused == nil || !strings.Contains(refused.Error(), run) || !strings.Contains(refused.Reasons[0].How, command) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
+	if d := diff(was, dump(m)); d != "" {
+		t.Errorf("the store was changed:\n%s", d)
+	}
+	undone(t, m, state, run)
+	mustFix(t, &beside{m.Store(), state}, other, gc.Policy{})
+}
