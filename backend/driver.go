@@ -111,7 +111,8 @@ type Location interface {
 	// options, it names the same store.
 	String() string
 	// Identity returns the name that no other store has: for one on this machine, its
-	// directory.
+	// directory; for another one its address, AtServer, and its server, which can have
+	// several names.
 	Identity() string
 	// Traits returns the store's properties, as far as known before it is opened.
 	Traits() Traits
@@ -125,6 +126,9 @@ type Location interface {
 	// errors.ErrUnsupported; other errors are sentences for the operator.
 	OpenStore(ctx context.Context, a Access, state string) (OpenedStore, error)
 }
+
+// AtServer precedes the server in a Location's Identity.
+const AtServer = " at "
 
 // OpenedReader is a store that was opened for reading.
 type OpenedReader interface {

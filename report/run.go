@@ -233,17 +233,31 @@ func (t *runText) gone() {
 // elsewhere lists later runs with other state directories that removed what the undo may
 // need.
 func (t *runText) elsewhere() {
-	if len(t.Outcome.RemovedElsewhere) == 0 {
-		return
-	}
-	t.Para(0, "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. These commands undo them:")
+	var commands, final []string
 	for _, r := range t.Outcome.RemovedElsewhere {
-		words := slices.Clone(t.Store)
-		if at := slices.Index(words, "--state"); at > 0 {
-			words = slices.Delete(words, at, at+2)
+		if r.ForGood {
+			final = append(final, words.Clean(r.ID+" with the state directory "+r.State))
+			continue
 		}
-		t.Line(1, ofStore(words, "undo", r.ID, "--state", r.State))
+		store := slices.Clone(t.Store)
+		if at := slices.Index(store, "--state"); at > 0 {
+			store = slices.Delete(store, at, at+2)
+		}
+		commands = append(commands, ofStore(store, "undo", r.ID, "--state", r.State))
 	}
+	said := "Later runs with other state directories removed files that the restored ones may need. Run regfsck check. "
+	list := func(what string, lines []string) {
+		if len(lines) == 0 {
+			return
+		}
+		t.Para(0, said+what)
+		for _, line := range lines {
+			t.Line(1, line)
+		}
+		said = ""
+	}
+	list("These commands undo them:", commands)
+	list("These removed files for good:", final)
 }
 
 // damage writes what is unknown because of a damaged journal.

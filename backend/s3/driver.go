@@ -136,7 +136,7 @@ func (l *location) Identity() string {
 	if at == "" {
 		return l.String()
 	}
-	return l.String() + " at " + at
+	return l.String() + backend.AtServer + at
 }
 
 // Traits implements backend.Location.

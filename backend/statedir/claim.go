@@ -52,7 +52,10 @@ func (c Claim) Recorded(store string) error {
 
 // names returns the identities of the store to which the directory belongs; none if it has
 // no claim yet.
-func (c Claim) names() ([]string, error) {
+func (c Claim) names() ([]string, error) { return c.read(c.namesIn) }
+
+// read returns what read returns for the directory; nil if it doesn't exist.
+func (c Claim) read(read func(*Dir) ([]string, error)) ([]string, error) {
 	d, err := Open(c.State)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -61,11 +64,20 @@ func (c Claim) names() ([]string, error) {
 		return nil, err
 	}
 	defer d.Close()
-	return c.namesIn(d)
+	return read(d)
 }
 
 // namesIn is names for the open directory.
-func (c Claim) namesIn(d *Dir) (names []string, err error) {
+func (c Claim) namesIn(d *Dir) ([]string, error) {
+	names, err := c.claimedIn(d)
+	if len(names) == 0 || slices.Contains(names, c.name()) || slices.Contains(names, c.Store) {
+		return names, err
+	}
+	return nil, c.other(names[len(names)-1])
+}
+
+// claimedIn returns the identities of whatever store the open directory belongs to.
+func (c Claim) claimedIn(d *Dir) (names []string, err error) {
 	root := ""
 	if c.Local {
 		root = c.Store
@@ -80,25 +92,18 @@ func (c Claim) namesIn(d *Dir) (names []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	mine := c.name()
 	for line := range strings.Lines(all) {
 		if line = strings.TrimSuffix(line, "\n"); line != "" {
 			names = append(names, line)
 		}
 	}
-	if len(names) == 0 || slices.Contains(names, mine) || slices.Contains(names, c.Store) {
-		return names, nil
-	}
-	return nil, c.other(names[len(names)-1])
+	return names, nil
 }
 
 // other returns backend.ErrOther with the name of the other store.
 func (c Claim) other(store string) error {
-	if !filepath.IsAbs(store) && !strings.Contains(store, "://") {
-		store = filepath.Join(c.State, store)
-	}
 	return fmt.Errorf("state directory %s %w, %s (if that is this store and has moved, add the line %s to %s)",
-		c.State, backend.ErrOther, store, c.name(), filepath.Join(c.State, claimName))
+		c.State, backend.ErrOther, c.place(store), c.name(), filepath.Join(c.State, claimName))
 }
 
 // name returns the line that claims the directory for this store: for a directory in the
@@ -136,7 +141,9 @@ func (c Claim) Take() error {
 }
 
 // Known parses a store's mark, which lists the state directories that were used with it. It
-// leaves out this one, and those on this machine that belong to another store now.
+// leaves out this one, and those on this machine that belong to another store now. One that
+// belongs to a store of another name, which may be another name of this store, is not left
+// out.
 func (c Claim) Known(mark string) (all []backend.StateDir) {
 	for line := range strings.Lines(mark) {
 		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
@@ -144,11 +151,11 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 		if !ok || d.Here && path == c.State {
 			continue
 		}
-		if d.Here && !c.At(path).Used() {
-			if errors.Is(c.At(path).Check(), backend.ErrOther) {
+		if of := c.At(path); d.Here && !of.Used() {
+			names, err := of.read(of.claimedIn)
+			if d.Gone = err != nil || len(names) == 0; !d.Gone && !slices.ContainsFunc(names, of.maybe) {
 				continue
 			}
-			d.Gone = true
 		}
 		if slices.Contains(all, d) {
 			continue
@@ -156,6 +163,32 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 		all = append(all, d)
 	}
 	return all
+}
+
+// maybe reports whether the identity of a store may be another name of this one: a directory
+// that is gone, or is the same by another path, or a store elsewhere whose server has another
+// address.
+func (c Claim) maybe(name string) bool {
+	if !c.Local {
+		of, _, _ := strings.Cut(name, backend.AtServer)
+		own, _, _ := strings.Cut(c.Store, backend.AtServer)
+		return of == own
+	}
+	of, err := os.Stat(c.place(name))
+	if err != nil {
+		return true
+	}
+	own, err := os.Stat(c.Store)
+	return err == nil && os.SameFile(of, own)
+}
+
+// place returns the directory or address of an identity, which may be relative to the state
+// directory.
+func (c Claim) place(name string) string {
+	if filepath.IsAbs(name) || strings.Contains(name, "://") {
+		return name
+	}
+	return filepath.Join(c.State, name)
 }
 
 // Marked returns the mark with this state directory added, and whether it was missing.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -350,5 +351,58 @@ func TestTwoStateDirectoriesOfOneStore(t *testing.T) {
 				t.Errorf("check: exit %d, %s", exit, f.out.String())
 			}
 		})
+	}
+}
+
+// TestLaterRunsByAnotherName: an undo names later runs that were given another name of the same
+// store: another address of the server, or the directory before it was moved. Those that kept
+// nothing can't be undone.
+func TestLaterRunsByAnotherName(t *testing.T) {
+	for name, c := range map[string]struct {
+		make   func(t *testing.T) *fake
+		rename func(t *testing.T, f *fake) (identity string)
+	}{
+		"a directory": {
+			func(t *testing.T) *fake { return newFix(t, two()) },
+			func(t *testing.T, f *fake) string {
+				moved := f.store + "-moved"
+				if err := os.Rename(f.store, moved); err != nil {
+					t.Fatal(err)
+				}
+				f.store = moved
+				return moved
+			},
+		},
+		"a bucket": {
+			func(t *testing.T) *fake {
+				f, s, _ := change(t, two(), s3test.Enabled)
+				t.Setenv("AWS_ENDPOINT_URL_S3", strings.Replace(s.Endpoint, "127.0.0.1", "localhost", 1))
+				return f
+			},
+			func(t *testing.T, f *fake) string {
+				endpoint := strings.Replace(os.Getenv("AWS_ENDPOINT_URL_S3"), "localhost", "127.0.0.1", 1)
+				t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+				return f.store + " at " + endpoint
+			},
+		},
+	} {
+		for flags, forGood := range map[string]bool{"--undo auto": false, "--undo none": true} {
+			t.Run(name+flags, func(t *testing.T) {
+				f := c.make(t)
+				var a, b applied
+				f.document(t, &a, "rm", "STORE", "other", "--apply", "--yes", "--state", filepath.Join(f.dir, "first"), "--grace", "0s")
+				f.document(t, &b, append([]string{"rm", "STORE", "base", "--apply", "--yes", "--state", filepath.Join(f.dir, "second"), "--grace", "0s"}, strings.Fields(flags)...)...)
+				claim := filepath.Join(f.dir, "first", "store") // the other one keeps the old name
+				names, err := os.ReadFile(claim)
+				if err = errors.Join(err, os.WriteFile(claim, append(names, c.rename(t, f)+"\n"...), 0o600)); err != nil {
+					t.Fatal(err)
+				}
+				exit := f.run("undo", "STORE", a.Run, "--state", filepath.Join(f.dir, "first"))
+				undoes := strings.Contains(f.out.String(), "regfsck undo "+f.store+" "+b.Run)
+				if exit != 8 || !strings.Contains(f.out.String(), b.Run) || undoes == forGood {
+					t.Errorf("undo: exit %d, %s%s", exit, f.out.String(), f.errs.String())
+				}
+			})
+		}
 	}
 }

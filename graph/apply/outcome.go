@@ -44,8 +44,9 @@ type Healed struct {
 
 // OtherRun is a run with another state directory of the same store.
 type OtherRun struct {
-	State string `json:"state"`
-	ID    string `json:"run"`
+	State   string `json:"state"`
+	ID      string `json:"run"`
+	ForGood bool   `json:"for_good"` // nothing of what it removed can be restored
 }
 
 // fate is the result of a step, or the worst of an object's steps.

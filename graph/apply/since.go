@@ -25,8 +25,8 @@ type laterRuns struct {
 
 // add adds a run of the state directory.
 func (l *laterRuns) add(p *journal.Run) {
-	kept := p.Begin.Keep && !p.Purged && !p.PurgeBegun
-	if !kept && !p.Undone && p.RemovedFiles() {
+	whole := p.Begin.Keep && !p.Purged && !p.PurgeBegun
+	if !whole && !p.Undone && p.RemovedFiles() {
 		l.removed = append(l.removed, p.ID)
 	}
 	l.addWritten(p)
@@ -50,7 +50,7 @@ func (l *laterRuns) addElsewhere(ctx context.Context, s backend.Store, state str
 				break
 			}
 			if !p.Undone && p.RemovedFiles() {
-				l.elsewhere = append(l.elsewhere, OtherRun{State: d.Path, ID: p.ID})
+				l.elsewhere = append(l.elsewhere, OtherRun{State: d.Path, ID: p.ID, ForGood: !p.Begin.Keep || p.Purged})
 			}
 			l.addWritten(p)
 		}
