@@ -135,6 +135,9 @@ func (j *job) change(ctx context.Context) (err error) {
 	r.Result.Notes = append(r.Result.Notes, j.notes...)
 	completeDecisions(j.decisions, r.Plan)
 	r.Retention = j.decisions
+	if j.made {
+		j.header.Kept = keptTags(j.decisions, r.Plan)
+	}
 	j.header.Made = r.Started
 	facts, err := j.facts(ctx)
 	if err != nil {
@@ -148,7 +151,7 @@ func (j *job) change(ctx context.Context) (err error) {
 		r.NoUndo = facts.NoUndo
 	}
 	r.Facts, r.Refusals = facts, apply.Refusals(r.Result, r.Plan, j.consent.limits, facts)
-	r.Refusals = append(r.Refusals, j.outdated(j.s.now(), facts)...)
+	r.Refusals = append(r.Refusals, j.outdated(j.s.now(), r.Result.Scan, facts)...)
 	r.Versions = j.describe(ctx)
 	if err := j.save(r.Plan); err != nil {
 		return err
@@ -160,8 +163,16 @@ func (j *job) change(ctx context.Context) (err error) {
 }
 
 // outdated refuses a saved plan whose lists of images in use have expired. A run of it that
-// was begun may still be completed, from the plan file in the state directory.
-func (j *job) outdated(now time.Time, facts apply.Facts) (all []apply.Refusal) {
+// was begun may still be completed, from the plan file in the state directory. It also refuses
+// a plan if tags are missing that its rules kept: others might be kept in their place.
+func (j *job) outdated(now time.Time, scan *graph.Scan, facts apply.Facts) (all []apply.Refusal) {
+	if missing := missingTags(scan, j.header.Kept); len(missing) > 0 {
+		all = append(all, apply.Refusal{
+			Why:  "the plan is stale: " + words.Plural(len(missing), "tag that its rules keep is", "tags that its rules keep are") + " missing",
+			How:  "Make a new plan.",
+			Keys: missing,
+		})
+	}
 	if until := j.header.Until; !j.made && !until.IsZero() && now.After(until) && j.file != facts.UnfinishedPlan {
 		all = append(all, apply.Refusal{
 			Why: "the plan was made from lists or logs of images in use that are too old since " + until.UTC().Format("2006-01-02 15:04") + ": they lack images that came into use since",

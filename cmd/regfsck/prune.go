@@ -113,6 +113,33 @@ func completeDecisions(decisions []gc.Decision, p *plan.Plan) {
 	}
 }
 
+// keptTags returns the tags that the rules keep, as REPOSITORY:TAG, of the repositories in which
+// the plan removes something.
+func keptTags(decisions []gc.Decision, p *plan.Plan) (all []string) {
+	pruned := map[string]bool{}
+	for i := range p.Steps {
+		pruned[p.Steps[i].Repository] = true
+	}
+	for i := range decisions {
+		if d := &decisions[i]; d.Keep && d.Tag != "" && pruned[d.Repository] {
+			all = append(all, d.Repository+":"+d.Tag)
+		}
+	}
+	return all
+}
+
+// missingTags returns those of some tags, as REPOSITORY:TAG, that a store doesn't have.
+func missingTags(scan *graph.Scan, tags []string) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(ref string) bool {
+		at := strings.LastIndex(ref, ":")
+		repo, has := scan.Graph.RepoID[ref[:max(at, 0)]]
+		if has {
+			_, has = scan.Graph.Repos[repo].FindTag(ref[at+1:])
+		}
+		return has
+	})
+}
+
 // zone returns the time zone of the variable TZ; UTC if it is empty.
 func zone(tz string) (*time.Location, error) {
 	name := strings.TrimPrefix(tz, ":")

@@ -14,6 +14,7 @@ import (
 	"regfsck/fixtures"
 	"regfsck/graph"
 	"regfsck/graph/check"
+	"regfsck/walker/layout"
 )
 
 // pruned is a part of the document of a prune's plan.
@@ -150,6 +151,28 @@ func TestASavedPruneIsCarriedOut(t *testing.T) {
 		t.Errorf("undo: %d, %s", exit, f.errs.String())
 	}
 	f.untouched(t, "undone", before)
+}
+
+// TestASavedPruneNeedsWhatItKeeps: a saved plan is refused if a tag that its rules kept is missing
+// from a repository in which it removes something. Others don't matter.
+func TestASavedPruneNeedsWhatItKeeps(t *testing.T) {
+	for missing, refused := range map[string]bool{"team/app/_manifests/tags/v5": true, "other/_manifests/tags/v2": true, "last/_manifests/tags/v1": false} {
+		b, _ := aged()
+		b.Image("last", "v1", fixtures.Image{})
+		f := newFix(t, b)
+		f.prune(t, "--keep-last", "1", "--save-plan", "DIR/p")
+		if err := os.RemoveAll(filepath.Join(f.store, layout.Repositories, missing)); err != nil {
+			t.Fatal(err)
+		}
+		before := f.content(t)
+		exit := f.run("apply", "DIR/p", "--yes")
+		if !refused && exit != 0 || refused && (exit != 64 || !strings.Contains(f.errs.String(), "1 tag that its rules keep is missing")) {
+			t.Errorf("%s: exit %d, %s", missing, exit, f.errs.String())
+		}
+		if refused {
+			f.untouched(t, missing, before)
+		}
+	}
 }
 
 // TestPruneIsAsRead compares the text of a prune with testdata.
