@@ -166,7 +166,7 @@ func (j *job) change(ctx context.Context) (err error) {
 // was begun may still be completed, from the plan file in the state directory. It also refuses
 // a plan if tags are missing that its rules kept: others might be kept in their place.
 func (j *job) outdated(now time.Time, scan *graph.Scan, facts apply.Facts) (all []apply.Refusal) {
-	if missing := missingTags(scan, j.header.Kept); len(missing) > 0 {
+	if missing := missingTags(scan, j.header.Kept); !j.made && len(missing) > 0 {
 		all = append(all, apply.Refusal{
 			Why:  "the plan is stale: " + words.Plural(len(missing), "tag that its rules keep is", "tags that its rules keep are") + " missing",
 			How:  "Make a new plan.",

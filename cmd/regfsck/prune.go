@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,31 +114,35 @@ func completeDecisions(decisions []gc.Decision, p *plan.Plan) {
 	}
 }
 
-// keptTags returns the tags that the rules keep, as REPOSITORY:TAG, of the repositories in which
-// the plan removes something.
-func keptTags(decisions []gc.Decision, p *plan.Plan) (all []string) {
-	pruned := map[string]bool{}
+// keptTags returns the tags that the rules keep, by repository in which the plan removes
+// something.
+func keptTags(decisions []gc.Decision, p *plan.Plan) map[string][]string {
+	pruned, all := map[string]bool{}, map[string][]string{}
 	for i := range p.Steps {
 		pruned[p.Steps[i].Repository] = true
 	}
 	for i := range decisions {
 		if d := &decisions[i]; d.Keep && d.Tag != "" && pruned[d.Repository] {
-			all = append(all, d.Repository+":"+d.Tag)
+			all[d.Repository] = append(all[d.Repository], d.Tag)
 		}
 	}
 	return all
 }
 
-// missingTags returns those of some tags, as REPOSITORY:TAG, that a store doesn't have.
-func missingTags(scan *graph.Scan, tags []string) []string {
-	return slices.DeleteFunc(slices.Clone(tags), func(ref string) bool {
-		at := strings.LastIndex(ref, ":")
-		repo, has := scan.Graph.RepoID[ref[:max(at, 0)]]
-		if has {
-			_, has = scan.Graph.Repos[repo].FindTag(ref[at+1:])
+// missingTags returns those of some tags that a store doesn't have, as REPOSITORY:TAG.
+func missingTags(scan *graph.Scan, tags map[string][]string) (all []string) {
+	for _, name := range slices.Sorted(maps.Keys(tags)) {
+		at, has := scan.Graph.RepoID[name]
+		for _, tag := range tags[name] {
+			if has {
+				if _, has := scan.Graph.Repos[at].FindTag(tag); has {
+					continue
+				}
+			}
+			all = append(all, name+":"+tag)
 		}
-		return has
-	})
+	}
+	return all
 }
 
 // zone returns the time zone of the variable TZ; UTC if it is empty.

@@ -159,6 +159,7 @@ func TestASavedPruneNeedsWhatItKeeps(t *testing.T) {
 	for missing, refused := range map[string]bool{"team/app/_manifests/tags/v5": true, "other/_manifests/tags/v2": true, "last/_manifests/tags/v1": false} {
 		b, _ := aged()
 		b.Image("last", "v1", fixtures.Image{})
+		b.Image("other", "no:tag", fixtures.Image{})
 		f := newFix(t, b)
 		f.prune(t, "--keep-last", "1", "--save-plan", "DIR/p")
 		if err := os.RemoveAll(filepath.Join(f.store, layout.Repositories, missing)); err != nil {

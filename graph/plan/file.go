@@ -40,7 +40,10 @@ type Header struct {
 	Repo      []string  `json:"repo,omitempty"`      // with tag-from-source: the repositories whose tags are copied; none for all
 	FromRepo  []string  `json:"from_repo,omitempty"` // OLD=NEW: other names of repositories in registries among the sources
 	Until     time.Time `json:"until,omitzero"`      // when the lists or logs of images in use expire; zero for none
-	Kept      []string  `json:"kept,omitempty"`      // REPOSITORY:TAG of all tags that the rules of a prune keep where it removes something
+
+	// Kept are the tags that the rules of a prune keep, by repository in which it removes
+	// something.
+	Kept map[string][]string `json:"kept,omitempty"`
 }
 
 // Flags returns the flags of the command that make such a plan, as far as the header has them.
