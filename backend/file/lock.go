@@ -154,15 +154,13 @@ func (w *locker) lockState(run backend.Run) (*heldLock, error) {
 	}
 	defer state.Close()
 	f, err := state.Edit(lockName)
+	if errors.Is(err, statedir.ErrHeld) {
+		return nil, w.locked()
+	}
 	if err != nil {
 		return nil, err
 	}
-	err = flock(int(f.Fd()))
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		f.Close()
-		return nil, w.locked()
-	}
-	if err == nil {
+	if err = flock(int(f.Fd())); err == nil { // again: Edit ignores that a filesystem has no locks
 		err = w.SetOwner(f)
 	}
 	if err != nil {

@@ -12,9 +12,13 @@ import (
 // locked.
 var ErrHeld = errors.New("another process has it open")
 
-// Lock does nothing: stores aren't changed on this system.
-func Lock(*os.File) error { return nil }
+// lock does nothing: stores aren't changed on this system.
+func lock(*os.File) error { return nil }
 
 func foreignName(fs.FileInfo, fs.FileInfo) bool { return false }
+
+func hasFurtherNames(fs.FileInfo) bool { return false }
+
+func setAttributes(*os.File, fs.FileInfo) error { return nil }
 
 func outsiders(fs.FileInfo, fs.FileInfo) string { return "" }

@@ -1,7 +1,8 @@
 // Package statedir opens and writes files of a state directory. By default that is a
 // directory in the store's root, which the store's owner may change while root works in it.
-// So no symbolic link is followed, neither for the directory nor below it, and a file that
-// also has a name elsewhere (a hard link) isn't opened.
+// So no symbolic link is followed, neither for the directory nor below it, and a file of another
+// owner that also has a name elsewhere (a hard link) isn't opened. One of the same owner is read,
+// and is edited as a copy.
 package statedir
 
 import (
@@ -162,13 +163,46 @@ func (d *Dir) Text(name string, most int64) (string, error) {
 	return string(all), d.failed(name, err)
 }
 
-// Edit opens the file name for reading and writing, and makes it if it is missing.
-func (d *Dir) Edit(name string) (*os.File, error) {
-	f, err := d.Create(name)
-	if errors.Is(err, fs.ErrExist) {
-		return d.open(name, os.O_RDWR)
+// Edit opens the file name for reading and writing, makes it if it is missing, and locks it until
+// it is closed. If it is locked already, the error is ErrHeld. A file with further names, as cp -al
+// makes them, is first replaced by a copy, so that what the other names show doesn't change.
+func (d *Dir) Edit(name string) (f *os.File, err error) {
+	copied := false
+	for range maxReads {
+		f, err = d.Create(name)
+		if errors.Is(err, fs.ErrExist) {
+			f, err = d.open(name, os.O_RDWR)
+		}
+		if errors.Is(err, errChanged) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		info, err := f.Stat()
+		switch err = backend.Join(err, lock(f)); {
+		case err != nil:
+			return nil, d.failed(name, backend.Join(err, f.Close()))
+		case !d.Is(name, f): // another process replaced it before the lock
+		case copied || !hasFurtherNames(info):
+			return f, nil
+		default:
+			err, copied = d.copy(name, f, info), true
+		}
+		if err = backend.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
 	}
-	return f, err
+	return nil, d.failed(name, errChanged)
+}
+
+// copy replaces the file name, which is open as f, by a copy with the same owner and mode.
+func (d *Dir) copy(name string, f *os.File, info fs.FileInfo) error {
+	body, err := io.ReadAll(f)
+	if err != nil {
+		return d.failed(name, err)
+	}
+	return d.Write(name, body, func(to *os.File) error { return setAttributes(to, info) })
 }
 
 // Create makes the file name, which must not exist.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -59,6 +60,58 @@ func TestNoNameIsFollowed(t *testing.T) {
 		}
 	}
 	if entries, err := os.ReadDir(outside); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// TestAnEditChangesOneName: a file with two names is edited as a copy, with its owner and mode; one
+// that is locked by either name isn't edited.
+func TestAnEditChangesOneName(t *testing.T) {
+	d, err := Make(filepath.Join(t.TempDir(), "state"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	mine, other := filepath.Join(d.Path(), "mine"), filepath.Join(d.Path(), "other")
+	if err := errors.Join(os.WriteFile(mine, []byte("text"), 0o640), os.Link(mine, other)); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() == 0 {
+		if err := errors.Join(os.Chown(d.Path(), 1234, 2345), os.Chown(mine, 1234, 2345)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"mine", "other"} {
+		was, err := os.Lstat(filepath.Join(d.Path(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := d.Edit(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := d.Edit(name); !errors.Is(err, ErrHeld) {
+			t.Errorf("edited twice at once: %v, %v", g, err)
+		}
+		if _, err := f.WriteAt([]byte(name), 0); err != nil {
+			t.Error(err)
+		}
+		is, err := f.Stat()
+		if err = errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		before, after := was.Sys().(*syscall.Stat_t), is.Sys().(*syscall.Stat_t)
+		if is.Mode() != was.Mode() || after.Uid != before.Uid || after.Gid != before.Gid || os.SameFile(is, was) != (name == "other") {
+			t.Errorf("%s was %+v, is %+v", name, before, after)
+		}
+		if all, err := os.ReadFile(other); err != nil || string(all) != map[string]string{"mine": "text", "other": "other"}[name] {
+			t.Errorf("after the edit of %s the other is %q, %v", name, all, err)
+		}
+	}
+	if all, err := os.ReadFile(mine); err != nil || string(all) != "mine" {
+		t.Errorf("%q, %v", all, err)
+	}
+	if entries, err := d.Entries(); err != nil || len(entries) != 2 {
 		t.Errorf("%v, %v", entries, err)
 	}
 }

@@ -3,6 +3,7 @@
 package statedir
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,9 +17,9 @@ import (
 // locked.
 var ErrHeld = errors.New("another process has it open")
 
-// Lock locks an open file until it is closed, or the process ends. On a filesystem without
+// lock locks an open file until it is closed, or the process ends. On a filesystem without
 // locks it does nothing.
-func Lock(f *os.File) error {
+func lock(f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
@@ -38,6 +39,23 @@ func foreignName(dir, file fs.FileInfo) bool {
 	in, ok := dir.Sys().(*syscall.Stat_t)
 	is, also := file.Sys().(*syscall.Stat_t)
 	return ok && also && is.Nlink > 1 && is.Uid != in.Uid
+}
+
+// hasFurtherNames reports whether a file has more than one name.
+func hasFurtherNames(file fs.FileInfo) bool {
+	is, ok := file.Sys().(*syscall.Stat_t)
+	return ok && is.Nlink > 1
+}
+
+// setAttributes gives a file the mode of another one, and its owner, if this process may.
+func setAttributes(f *os.File, of fs.FileInfo) error {
+	var err error
+	if is, ok := of.Sys().(*syscall.Stat_t); ok {
+		if err = f.Chown(int(is.Uid), int(is.Gid)); errors.Is(err, fs.ErrPermission) {
+			err = nil
+		}
+	}
+	return cmp.Or(err, f.Chmod(of.Mode().Perm()))
 }
 
 // outsiders returns who may write in a directory, besides root and those who may write in

@@ -5,6 +5,7 @@ package apply
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -136,6 +137,44 @@ func TestAJournalThatHasGrown(t *testing.T) {
 	}
 	if is := text(t, name); is != was {
 		t.Errorf("%d bytes of %d are left", len(is), len(was))
+	}
+}
+
+// TestAHardLinkedCopyOfAStore: what is done in a store doesn't change a copy whose files are the
+// same, the journal among them: the copy is undone completely.
+func TestAHardLinkedCopyOfAStore(t *testing.T) {
+	for name, do := range map[string]func(s backend.Store, state, run string) error{
+		"undone": func(s backend.Store, state, run string) error {
+			_, err := Undo(context.Background(), s, state, run)
+			return err
+		},
+		"purged": func(s backend.Store, state, run string) error {
+			_, err := Purge(context.Background(), s, state, run)
+			return err
+		},
+	} {
+		w, root, state := onDisk(t, messy(), true)
+		was := picture(t, root)
+		run := mustFix(t, w, state, messyPolicy()).Run
+		copied := root + "-copied"
+		if out, err := exec.Command("cp", "-al", root, copied).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := do(w, state, run); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		state = filepath.Join(copied, ".regfsck")
+		c, err := file.OpenStore(copied, file.Options{}, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := Undo(context.Background(), c, state, run); err != nil || out.Steps.Done == 0 || len(out.NotDone) > 0 {
+			t.Errorf("%s in the original: %v, %+v", name, err, out)
+			continue
+		}
+		if d := was.Diff(picture(t, copied)); len(d) > 0 {
+			t.Errorf("%s in the original: after the undo:\n%s", name, strings.Join(d, "\n"))
+		}
 	}
 }
 

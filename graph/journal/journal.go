@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -176,11 +177,8 @@ func (j *Journal) RemovePlan() error { return j.dir.Remove(PlanName) }
 
 // open opens and locks the file for appending at size. read is its length when it was read.
 func (j *Journal) open(size, read int64) (err error) {
-	if j.f, err = j.dir.Edit(FileName); err != nil {
-		return fmt.Errorf("the journal: %w", err)
-	}
-	if err = statedir.Lock(j.f); errors.Is(err, statedir.ErrHeld) {
-		return fmt.Errorf("%w, %s", ErrBusy, j.f.Name())
+	if j.f, err = j.dir.Edit(FileName); errors.Is(err, statedir.ErrHeld) {
+		return fmt.Errorf("%w, %s", ErrBusy, filepath.Join(j.dir.Path(), FileName))
 	}
 	if err != nil {
 		return fmt.Errorf("the journal: %w", err)
