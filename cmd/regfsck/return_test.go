@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,12 +199,44 @@ func TestAnUndoKeepsRestoredImages(t *testing.T) {
 			}
 		}
 		exit := f.run("undo", "STORE")
-		if exit != 8 || !strings.Contains(f.out.String(), "is needed by what was pushed or restored since, and is kept") {
+		if exit != 8 || !strings.Contains(f.out.String(), "may be needed by something pushed or restored since, and is kept") {
 			t.Errorf("%s: exit %d, %s%s", how, exit, f.out.String(), f.errs.String())
 		}
 		if left := f.broken(t); len(left) > 0 {
 			t.Errorf("%s: broken %v", how, left)
 		}
+	}
+}
+
+// TestAnUndoAfterANameOfALinkWasRemoved: a run that removes one name of a file changes the file's
+// other names, which look as if they were written then. What such a link needs is kept, and the
+// undo doesn't claim that it was pushed.
+func TestAnUndoAfterANameOfALinkWasRemoved(t *testing.T) {
+	b := fixtures.New(1)
+	image := b.Image("app", "v1", fixtures.Image{})
+	b.Image("other", "v1", fixtures.Image{})
+	extra := layout.RevisionKey("other", image.Digest)
+	b.Put(extra, []byte(image.Digest.String()))
+	b.Put(filepath.Dir(extra)+"/note", nil) // so that the link is removed without its directory
+	b.Erase(image.LayerKey(1))
+	f := newFix(t, b)
+	f.now = time.Now // the clock of the disk
+	path := func(key string) string { return filepath.Join(f.store, filepath.FromSlash(key)) }
+	if err := errors.Join(os.Remove(path(extra)), os.Link(path(image.RevisionKey()), path(extra))); err != nil {
+		t.Fatal(err)
+	}
+	if exit := f.run("fix", "STORE", "--untagged", "--max-delete", "100%", "--apply", "--yes"); exit != 1 {
+		t.Fatalf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if _, err := os.Lstat(path(extra)); err == nil {
+		t.Fatal("the link has both names")
+	}
+	exit := f.run("undo", "STORE")
+	if exit != 8 || !strings.Contains(f.out.String(), "may be needed by something pushed or restored since, and is kept") {
+		t.Errorf("exit %d, %s%s", exit, f.out.String(), f.errs.String())
+	}
+	if _, err := os.Lstat(path(image.LayerKey(1))); err != nil {
+		t.Error(err)
 	}
 }
 

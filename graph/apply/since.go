@@ -66,8 +66,12 @@ func (l *laterRuns) addWritten(p *journal.Run) {
 	}
 }
 
-// errNeeded means that a link or blob that the run wrote is needed by a later push or run.
-var errNeeded = errors.New("is needed by what was pushed or restored since, and is kept")
+// errNeeded means that a link or blob that the run wrote is needed by what may come from a later
+// push or run: a link whose time or change is later.
+var errNeeded = errors.New("may be needed by something pushed or restored since, and is kept")
+
+// maxSkew is how far the clock that sets the times of files may be ahead of this machine's.
+const maxSkew = 24 * time.Hour
 
 // pushedSince is what was pushed or restored since a run began, in the repositories in which
 // it wrote.
@@ -95,16 +99,20 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 		return
 	}
 	var failed error
+	latest := time.Now().Add(maxSkew) // a later time says nothing of when the link was written
 	since := func(key string, written time.Time) bool {
+		old := written.Before(u.Begin.Time)
 		switch {
 		case u.later.written[key]:
 			return true
-		case !written.Before(u.Begin.Time):
-			return !u.wrote(key, written)
-		case u.restoredKeys[key] || u.Intended(plan.Write, key):
+		case !old && u.wrote(key, written):
+			return false
+		case !old && !written.After(latest):
+			return true
+		case u.restoredKeys[key] || old && u.Intended(plan.Write, key):
 			return false
 		}
-		came, err := u.cameSince(ctx, key)
+		came, err := u.cameSince(ctx, key, written)
 		failed = cmp.Or(failed, err)
 		return came
 	}
@@ -133,13 +141,14 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 	}
 }
 
-// cameSince reports whether a link with an old time was written since the run began: by a run
-// whose state directory can't be read here, or by a copy. A link that a later run removed and
-// an undo restored may be a copy. The time of the file's last change shows it; if the store
-// doesn't have that, the link's own time is used.
-func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
+// cameSince reports whether a link may have been written since the run began, though its time is
+// an old one, or one in the future: by a run whose state directory can't be read here, or by a
+// copy. A link that a later run removed and an undo restored may be a copy. The time of the file's
+// last change shows it, also if only another name of the file was removed; if the store doesn't
+// have that, the link's own time is used.
+func (u *undoer) cameSince(ctx context.Context, key string, written time.Time) (bool, error) {
 	if u.pushes.untold {
-		return false, nil
+		return !written.Before(u.Begin.Time), nil
 	}
 	item, err := u.store.Stat(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -150,8 +159,10 @@ func (u *undoer) cameSince(ctx context.Context, key string) (bool, error) {
 		return false, nil
 	case err != nil:
 		return false, err
+	case item.Changed == 0:
+		u.pushes.untold = true
+		return u.cameSince(ctx, key, written)
 	}
-	u.pushes.untold = item.Changed == 0
 	return !time.Unix(0, item.Changed).Before(u.Begin.Time), nil
 }
 

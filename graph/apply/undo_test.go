@@ -428,6 +428,36 @@ func TestAnUndoKeepsWhatACopyNeeds(t *testing.T) {
 	}
 }
 
+// TestALinkDatedAheadIsNoPush: a link with a time in the future was written since only if its file
+// was changed since. A store that doesn't have that time counts it as written since.
+func TestALinkDatedAheadIsNoPush(t *testing.T) {
+	for name, c := range map[string]struct {
+		changed time.Time
+		kept    int
+	}{
+		"before":  {now.Add(-time.Hour), 0},
+		"since":   {now.Add(time.Hour), 1},
+		"unknown": {time.Time{}, 1},
+	} {
+		b := fixtures.New(1)
+		image := b.Image("a", "v1", fixtures.Image{})
+		tag := layout.CurrentKey("a", "again")
+		b.SetClock(now.AddDate(50, 0, 0))
+		b.Put(tag, []byte(image.Digest.String()))
+		m, state := b.Memory(), t.TempDir()
+		m.Delete(image.LayerKey(1))
+		mustFix(t, m.Store(), state, gc.Policy{})
+		s := backend.Store(m.Store())
+		if !c.changed.IsZero() {
+			s = &changing{m.Store(), map[string]time.Time{tag: c.changed}}
+		}
+		out, err := Undo(context.Background(), s, state, "")
+		if err != nil || len(out.NotDone) != c.kept || c.kept > 0 && out.NotDone[0].Reason != errNeeded.Error() {
+			t.Errorf("changed %s: %v, %+v", name, err, out)
+		}
+	}
+}
+
 // beside is a store with which this machine's state directory other was used.
 type beside struct {
 	*fixtures.MemoryStore
