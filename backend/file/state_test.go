@@ -119,6 +119,43 @@ func TestState(t *testing.T) {
 	}
 }
 
+// TestTimesOfWhatIsRestored: files have their times back, and so have directories that were removed
+// empty or with their only file. One that was emptied first has a new time.
+func TestTimesOfWhatIsRestored(t *testing.T) {
+	root := t.TempDir()
+	fill(t, root, map[string]string{"a/b/one/data": "x", "a/b/many/1": "x", "a/b/many/2": "x"}, []string{"a/b/none"})
+	then := fixtures.Epoch
+	stay := []string{"a/b/none", "a/b/one", "a/b/one/data", "a/b/many/1", "a/b/many/2"}
+	before := picture(t, root)
+	for key := range before {
+		if err := os.Chtimes(filepath.Join(root, key), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w := openStore(t, root, Options{}, filepath.Join(root, ".regfsck"))
+	keys := []string{"a/b/one/data", "a/b/many/1", "a/b/many/2", "a/b/none/", "a/b/"}
+	runDir(t, w, keeping)
+	var receipts []backend.Receipt
+	for _, key := range keys {
+		receipt := w.Remove(context.Background(), keeping, []string{key})[0]
+		if receipt.Err != nil {
+			t.Fatal(receipt.Err)
+		}
+		receipts = append(receipts, receipt)
+	}
+	for _, err := range w.Restore(context.Background(), keeping, receipts) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	after := picture(t, root)
+	for key := range before {
+		if is := after[key].Modified == then.UnixNano(); is != slices.Contains(stay, key) {
+			t.Errorf("%s has its time: %v", key, is)
+		}
+	}
+}
+
 // runDir makes the directory of a run, as a journal does, and returns its path.
 func runDir(t *testing.T, w *Store, run backend.Run) string {
 	t.Helper()
