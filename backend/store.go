@@ -82,10 +82,11 @@ type Undoer interface {
 	// group and mode. It never replaces anything: if the key exists the error is
 	// fs.ErrExist. Receipts may have any order; removed directories are restored with
 	// their first file, with a new time if they were emptied first. A receipt needs only a
-	// Key, as after a crash. A file that was never removed, or was restored before, is no error. Only a file that neither
-	// exists nor is kept is fs.ErrNotExist; one that can't be looked at may be kept, and is
-	// another error. A kept file that isn't what it Was is ErrAltered, and remains kept. What
-	// was restored is synced. There is an error or nil for each receipt, in their order.
+	// Key, as after a crash. A file that was never removed, or was restored before, is no
+	// error. Only a file that neither exists nor is kept is fs.ErrNotExist; one that can't be
+	// looked at may be kept, and is another error. A kept file that isn't what it Was is
+	// ErrAltered, and remains kept. What was restored is synced. There is an error or nil for
+	// each receipt, in their order.
 	Restore(ctx context.Context, run Run, receipts []Receipt) []error
 
 	// Kept returns how many bytes the store keeps for the run. Only drivers whose store
