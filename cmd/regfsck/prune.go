@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/retention"
@@ -62,7 +63,7 @@ func runPrune(s *session, c *cli.Context) error {
 // prune returns what a retention policy removes, and saves its decisions.
 func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.Removal, error) {
 	if j.target.Traits().TimesFixed { // rebuilt links have a new time
-		rebuilt, err := journal.RebuiltLinks(j.state)
+		rebuilt, err := j.rebuilt(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -97,6 +98,37 @@ func (j *job) prune(ctx context.Context, scan *graph.Scan, r gc.Retention) (*gc.
 	}
 	j.decisions, j.notes = made.Decisions, append(j.notes, made.Notes...)
 	return made.Removal, nil
+}
+
+// rebuilt returns the links that runs have rebuilt, and notes the state directories that can't
+// be read here.
+func (j *job) rebuilt(ctx context.Context) (map[string]journal.Rebuilt, error) {
+	w, err := j.writer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.Close()
+	others, err := otherStates(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	states, unread := []string{j.state}, []string{}
+	for _, d := range others {
+		switch {
+		case !d.Reachable():
+			unread = append(unread, d.String())
+		case d.Path != j.state:
+			states = append(states, d.Path)
+		}
+	}
+	if n, named := len(unread), min(len(unread), 3); n > 0 {
+		list := strings.Join(unread[:named], ", ")
+		if n > named {
+			list += " and " + words.Number(n-named) + " more"
+		}
+		j.notes = append(j.notes, "Links that runs with these state directories rebuilt seem as new as those runs, since the directories can't be read here: "+list+".")
+	}
+	return journal.RebuiltLinks(states...)
 }
 
 // completeDecisions marks the referrers tags that the plan removes with their subjects.

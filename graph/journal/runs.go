@@ -213,22 +213,24 @@ func (p *Run) became(i *Intent, made func(*Intent) bool) progress {
 // rounded up as in a scan.
 type Rebuilt struct{ Written, From time.Time }
 
-// RebuiltLinks returns the links that runs have rebuilt, by key, the last time of each. A
-// store that can't set times shows them as new.
-func RebuiltLinks(state string) (map[string]Rebuilt, error) {
+// RebuiltLinks returns the links that runs with the state directories have rebuilt, by key, the
+// last time of each. A store that can't set times shows them as new.
+func RebuiltLinks(states ...string) (map[string]Rebuilt, error) {
 	links := map[string]Rebuilt{}
-	for p, err := range Newest(state, Whole) {
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range p.Intents {
-			r, noted := p.Receipts[i.FullKey()]
-			if i.Op != plan.Write || i.From == 0 || !noted || r.Err != "" || r.Time == 0 {
-				continue
+	for _, state := range states {
+		for p, err := range Newest(state, Whole) {
+			if err != nil {
+				return nil, err
 			}
-			made := Rebuilt{time.Unix((r.Time+int64(time.Second)-1)/int64(time.Second), 0).UTC(), time.Unix(i.From, 0).UTC()}
-			if made.Written.After(links[i.Key].Written) {
-				links[i.Key] = made
+			for _, i := range p.Intents {
+				r, noted := p.Receipts[i.FullKey()]
+				if i.Op != plan.Write || i.From == 0 || !noted || r.Err != "" || r.Time == 0 {
+					continue
+				}
+				made := Rebuilt{time.Unix((r.Time+int64(time.Second)-1)/int64(time.Second), 0).UTC(), time.Unix(i.From, 0).UTC()}
+				if made.Written.After(links[i.Key].Written) {
+					links[i.Key] = made
+				}
 			}
 		}
 	}
