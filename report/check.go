@@ -44,6 +44,8 @@ type Check struct {
 	LinksByETag int64 // links that the listing proved
 	Looked      Looked
 
+	Listing *Listing // of the listing that the store was listed by; nil if it was listed itself
+
 	Since *Past // an earlier report to compare with; nil for none
 
 	Accepted *accept.Set // the accepted findings, after Tally; nil for none
@@ -57,6 +59,16 @@ type Check struct {
 
 	tool   *toolFields // of a saved report: the program that wrote it
 	silent bool        // likewise: an earlier version wrote it, without the prospect of broken tags
+}
+
+// Listing is how far the names of repositories, tags and revisions in a listing were compared
+// with those in the store, and what the listing lacks.
+type Listing struct {
+	Repositories int      `json:"repositories"` // in the listing
+	Compared     int      `json:"compared"`     // of these: with their tags and sha256 revisions
+	Requests     int      `json:"requests"`     // to the store, for the names
+	Listed       []string `json:"listed"`       // directories that were listed from the store, because the listing lacks them or a part of them
+	Lacking      []string `json:"lacking"`      // those that were not listed, so that what they contain is unknown
 }
 
 // Verdict returns "clean" or "damaged". It is about what could be read; see Result.Complete.
@@ -241,6 +253,9 @@ func (t *text) verdict() {
 	case !certain:
 		word, st = "INCOMPLETE", view.Yellow
 	}
+	if t.Listing != nil {
+		word += " according to the listing"
+	}
 	t.Printer.Verdict(t.Paint(st, word), ": ", t.summary())
 }
 
@@ -387,6 +402,7 @@ type checkFields struct {
 // saved document.
 type examinedFields struct {
 	Cache       bool            `json:"pull_through_cache,omitempty"`
+	Listing     *Listing        `json:"listing,omitempty"`     // with --listing
 	Interrupted bool            `json:"interrupted,omitempty"` // while it hashed blobs
 	After       *check.Prospect `json:"after_fix,omitempty"`   // of the broken tags
 	FailOn      string          `json:"fail_on,omitempty"`
@@ -402,7 +418,7 @@ type againFields struct {
 }
 
 func (c *Check) examined() examinedFields {
-	e := examinedFields{Cache: c.Result.Cache, Interrupted: c.Result.Interrupted, FailOn: c.FailOn.String(), Again: &againFields{Same: document.List(c.Repeat), Reach: document.List(c.Reach), Fix: c.Fix}}
+	e := examinedFields{Cache: c.Result.Cache, Listing: c.Listing, Interrupted: c.Result.Interrupted, FailOn: c.FailOn.String(), Again: &againFields{Same: document.List(c.Repeat), Reach: document.List(c.Reach), Fix: c.Fix}}
 	if c.Result.Totals.TagsBroken > 0 && !c.silent {
 		e.After = &c.Result.Totals.Prospect
 	}

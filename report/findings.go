@@ -262,7 +262,11 @@ func (t *text) garbage() {
 	if sum.Count == 0 && sum.InGrace == 0 {
 		return
 	}
-	t.Section(view.Cyan, "GARBAGE: unused, safe to remove")
+	title := "GARBAGE: unused, safe to remove"
+	if t.Listing != nil {
+		title = "GARBAGE according to the listing: fix asks the store itself"
+	}
+	t.Section(view.Cyan, title)
 	t.Table(1, view.Column{Width: 24}, view.Column{Name: "count", Width: 12, Right: true}, view.Column{Name: "size", Width: 12, Right: true}, view.Column{Name: "newer than --grace", Width: 20, Right: true, Drop: 1})
 	for id := range finding.Kinds {
 		if c := t.Left(id); id.Severity() == finding.Garbage && (c.Count > 0 || c.InGrace > 0) {

@@ -191,7 +191,7 @@ func (t *timedFields) check(cost *costFields, e *examinedFields) Check {
 	}
 	e.Again.to(&c)
 	c.Result.Cache, c.Result.Interrupted = e.Cache, e.Interrupted
-	c.silent = e.After == nil
+	c.Listing, c.silent = e.Listing, e.After == nil
 	if e.After != nil {
 		c.Result.Totals.Prospect = *e.After
 	}

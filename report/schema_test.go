@@ -31,11 +31,13 @@ func documentsOf() []interface{ Fields() any } {
 	if err != nil {
 		panic(err)
 	}
+	listed := reports.CheckOf(nil, nil)
+	listed.Listing = &report.Listing{Listed: []string{"a"}, Lacking: []string{"b"}}
 	recorded, err := report.ReadRecord(body, "store")
 	if err != nil {
 		panic(err)
 	}
-	return append(all, pruned, run, lost, reports.PlanOf(nil), reports.Compared(), &report.Failure{}, &report.Failure{After: &report.HookFailure{}}, &report.Status{Problem: "cut", Runs: make([]report.Weighed, 1), Store: []string{"s"}}, recorded, &report.Status{Last: recorded}, &report.PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: reports.ManySteps(2, 2)}, Weighed: true, Before: "r"}, &report.SavedPlan{Plan: &plan.Plan{Steps: reports.ManySteps(2, 2)}}, &report.Program{Version: "1.2.3"},
+	return append(all, pruned, run, lost, reports.PlanOf(nil), reports.Compared(), listed, &report.Failure{}, &report.Failure{After: &report.HookFailure{}}, &report.Status{Problem: "cut", Runs: make([]report.Weighed, 1), Store: []string{"s"}}, recorded, &report.Status{Last: recorded}, &report.PastRun{Outcome: &apply.Outcome{NotDone: make([]apply.NotDone, 1), Keep: true}, Done: &plan.Plan{Steps: reports.ManySteps(2, 2)}, Weighed: true, Before: "r"}, &report.SavedPlan{Plan: &plan.Plan{Steps: reports.ManySteps(2, 2)}}, &report.Program{Version: "1.2.3"},
 		&report.Export{Files: make([]report.Exported, 1), Notes: []string{"a note"}},
 		&report.Shard{Hashing: &graph.Hashing{Wrong: make([]graph.Blob, 1), Unread: make([]graph.Fault, 1)}, Notes: []string{"a note"}, Requests: true})
 }

@@ -17,6 +17,7 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -64,6 +65,7 @@ const (
 	directory
 	symlink
 	irregular
+	replaced // below a directory that is listed from the store
 )
 
 // sumKind is the kind of sum that a row has.
@@ -116,28 +118,33 @@ func (t *Table) below(prefix string) []row {
 }
 
 // Over returns a Reader that lists blobs and repositories from a table. Everything else
-// is read from r, at most workers files in parallel; 0 means 16.
-func Over(r backend.OpenedReader, t *Table, workers int) backend.OpenedReader {
-	return &reader{OpenedReader: r, table: t, workers: cmp.Or(workers, defaultWorkers)}
+// is read from r, at most workers files in parallel; 0 means 16. A request to list the store
+// itself returns perRequest keys.
+func Over(r backend.OpenedReader, t *Table, workers, perRequest int) *Reader {
+	return &Reader{OpenedReader: r, table: t, workers: cmp.Or(workers, defaultWorkers), perRequest: perRequest}
 }
 
 // defaultWorkers is how many files are read at once by default.
 const defaultWorkers = 16
 
-// reader lists a store from a table.
-type reader struct {
+// Reader lists a store from a table.
+type Reader struct {
 	backend.OpenedReader
-	table   *Table
-	workers int
+	// Comparison is set by List of all repositories, once for the Reader; nil before.
+	Comparison *Comparison
+
+	faults              []backend.Fault // for Comparison.Lacking
+	table               *Table
+	workers, perRequest int
 }
 
 // Stats implements backend.Stater.
-func (r *reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
+func (r *Reader) Stats(ctx context.Context, keys []string) ([]backend.Item, []error) {
 	return backend.Stats(ctx, r.OpenedReader, keys)
 }
 
 // Uploads implements backend.Multipart. A store without multipart uploads has none.
-func (r *reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
+func (r *Reader) Uploads(ctx context.Context, each func(backend.Upload) error) error {
 	if m, ok := r.OpenedReader.(backend.Multipart); ok {
 		return m.Uploads(ctx, each)
 	}
@@ -145,7 +152,7 @@ func (r *reader) Uploads(ctx context.Context, each func(backend.Upload) error) e
 }
 
 // Rules implements backend.Describer. A store that isn't a Describer has none.
-func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
+func (r *Reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 	if d, ok := r.OpenedReader.(backend.Describer); ok {
 		return d.Rules(ctx)
 	}
@@ -154,7 +161,7 @@ func (r *reader) Rules(ctx context.Context) ([]backend.Rule, error) {
 
 // List implements backend.Reader. Only listings of all blobs or all repositories use
 // the table: any other is a recheck, which needs the store itself.
-func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
+func (r *Reader) List(ctx context.Context, prefix string, expect backend.HintFunc, each func(backend.Batch) error) error {
 	if prefix != layout.Blobs && prefix != layout.Repositories {
 		return r.OpenedReader.List(ctx, prefix, expect, each)
 	}
@@ -164,6 +171,11 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 			return fmt.Errorf("the listing names nothing below %s, but the store has files there: the listing was cut, or is of another store", prefix)
 		}
 		return &fs.PathError{Op: "list", Path: prefix, Err: fmt.Errorf("%w: the listing has no such keys", fs.ErrNotExist)}
+	}
+	if prefix == layout.Repositories {
+		if err := r.listLacking(ctx, rows, expect, each); err != nil {
+			return err
+		}
 	}
 	files := false
 	for i := range rows {
@@ -188,6 +200,28 @@ func (r *reader) List(ctx context.Context, prefix string, expect backend.HintFun
 		Name: "the listing", Workers: 1, Readers: r.workers, PageSize: pageSize,
 	}
 	return l.List(ctx, prefix, expect, each)
+}
+
+// listLacking compares the table with the store, lists from the store what the table lacks,
+// and passes faults for what would take too many requests.
+func (r *Reader) listLacking(ctx context.Context, rows []row, expect backend.HintFunc, each func(backend.Batch) error) error {
+	if r.Comparison == nil {
+		faults, err := r.compare(ctx, rows)
+		if err != nil {
+			return err
+		}
+		r.faults = faults
+	}
+	for _, dir := range r.Comparison.Listed {
+		err := r.OpenedReader.List(ctx, dir, expect, each)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if len(r.faults) == 0 {
+		return nil
+	}
+	return each(backend.Batch{Dir: layout.Repositories, Faults: r.faults})
 }
 
 // pageSize is how many rows are in a page. What a page doesn't prove is read in parallel.
@@ -229,7 +263,7 @@ func (t *Table) page(rows []row, q lister.Request, p *lister.Page) {
 }
 
 // read opens a file, unless it is archived, and returns the item of its row.
-func (r *reader) read(ctx context.Context, key string, _ int) (io.ReadCloser, backend.Item, error) {
+func (r *Reader) read(ctx context.Context, key string, _ int) (io.ReadCloser, backend.Item, error) {
 	i, _ := slices.BinarySearchFunc(r.table.rows, key, func(at row, key string) int {
 		return strings.Compare(string(r.table.bytes(&at)), key)
 	})

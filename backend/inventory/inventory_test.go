@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -273,7 +274,7 @@ func TestEachFormat(t *testing.T) {
 		}
 		m := withoutDirectories(b)
 		counted := fixtures.NewFaulty(m, nil)
-		r := Over(opened{counted}, table, 3)
+		r := Over(opened{counted}, table, 3, 1)
 		for _, prefix := range []string{layout.Blobs, layout.Repositories} {
 			if is, want := everything(t, r, prefix, links), everything(t, m, prefix, links); !slices.Equal(is, want) {
 				t.Errorf("%s: below %s it lists\n%s\nand there is\n%s", name, prefix, strings.Join(is, "\n"), strings.Join(want, "\n"))
@@ -310,7 +311,7 @@ func TestEncryptedETags(t *testing.T) {
 		}
 		m := withoutDirectories(b)
 		counted := fixtures.NewFaulty(m, nil)
-		r := Over(opened{counted}, table, 3)
+		r := Over(opened{counted}, table, 3, 1)
 		etags, archived := map[string]string{}, ""
 		for _, prefix := range []string{layout.Blobs, layout.Repositories} {
 			err := r.List(t.Context(), prefix, links, func(b backend.Batch) error {
@@ -353,7 +354,7 @@ func TestMixedEncryption(t *testing.T) {
 	table.sort()
 	table.rows[pageSize].sumKind = anMD5
 	counted := fixtures.NewFaulty(m, nil)
-	everything(t, Over(opened{counted}, table, 3), layout.Repositories, links)
+	everything(t, Over(opened{counted}, table, 3, 1), layout.Repositories, links)
 	if n, _ := counted.Count(); n != 2*pageSize {
 		t.Errorf("%d operations of the store", n)
 	}
@@ -492,7 +493,7 @@ func TestUnreadableFiles(t *testing.T) {
 		}
 		return fixtures.Right
 	})
-	r := Over(opened{faulty}, table, 3)
+	r := Over(opened{faulty}, table, 3, 1)
 	text := strings.Join(everything(t, r, layout.Repositories, links), "\n")
 	for _, want := range []string{"fault " + tags[0] + ": " + fixtures.ErrFaulty.Error(), "fault " + layout.Repositories + "/linked: " + backend.ErrSymlink.Error(), "fault " + layout.Repositories + "/pipe: ", layout.Repositories + " empty/ 0"} {
 		if !strings.Contains(text, want) {
@@ -528,9 +529,107 @@ func TestIncompleteListing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = Over(opened{b.Memory()}, table, 0).List(t.Context(), lacks, links, func(backend.Batch) error { return nil })
+		err = Over(opened{b.Memory()}, table, 0, 1).List(t.Context(), lacks, links, func(backend.Batch) error { return nil })
 		if err == nil || errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "was cut") {
 			t.Errorf("without %s: %v", lacks, err)
 		}
 	}
+}
+
+// tableWithout returns the table of a store without the keys that have a text in them.
+func tableWithout(t *testing.T, b *fixtures.Builder, text string) *Table {
+	t.Helper()
+	var s strings.Builder
+	for _, f := range filesOf(t, b) {
+		if !strings.Contains(f.key, text) {
+			fmt.Fprintf(&s, "f\t%d\t%d\t%s\n", f.size, f.modified.Unix(), f.key)
+		}
+	}
+	table, err := readAll(t, []string{save(t, filepath.Join(t.TempDir(), "find"), []byte(s.String()))}, Store{Prefix: "/srv/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return table
+}
+
+// TestListingThatLacksNames: repositories, tags and revisions that the listing lacks are
+// listed from the store.
+func TestListingThatLacksNames(t *testing.T) {
+	b := sample()
+	b.Image("team/app/nested", "v1", fixtures.Image{})
+	store := opened{withoutDirectories(b)}
+	want := everything(t, store, layout.Repositories, links)
+	for lacks, listed := range map[string][]string{
+		"none":                         {},
+		"/repositories/team/":          {"team"},
+		"/repositories/team/app/neste": {"team/app/nested"},
+		"/other/_manifests/tags/v1/":   {"other/_manifests"},
+		"/other/_manifests/revisions/": {"other/_manifests"},
+		"/other/_layers/":              {"other/_layers"},
+	} {
+		r := Over(store, tableWithout(t, b, lacks), 0, 1)
+		if is := everything(t, r, layout.Repositories, links); !slices.Equal(is, want) {
+			t.Errorf("without %s: listed\n%s\nwant\n%s", lacks, strings.Join(is, "\n"), strings.Join(want, "\n"))
+		}
+		for i := range listed {
+			listed[i] = layout.RepositoryKey(listed[i])
+		}
+		if c := r.Comparison; !reflect.DeepEqual(c.Listed, listed) || len(c.Lacking) > 0 || c.Compared != c.Repositories {
+			t.Errorf("without %s: %+v", lacks, c)
+		}
+		if is := everything(t, r, layout.Repositories, links); !slices.Equal(is, want) {
+			t.Errorf("without %s, again: listed\n%s", lacks, strings.Join(is, "\n"))
+		}
+	}
+}
+
+// TestComparisonIsBounded: a large store is compared with few requests; what would take too
+// many to list is a fault, and so is what a bad sample lacks.
+func TestComparisonIsBounded(t *testing.T) {
+	b := fixtures.New(1)
+	for i := range 2000 {
+		for _, name := range []string{"_manifests/tags/v1/current/link", "_layers/x/link"} {
+			b.Put(layout.RepositoryKey(fmt.Sprintf("r%04d/", i))+name, []byte("x"))
+		}
+	}
+	b.Put(layout.RepositoryKey("zz")+"/_manifests/tags/v1/current/link", []byte("x"))
+	for _, c := range []struct {
+		lacks             string
+		perRequest        int
+		compared, lacking int
+	}{
+		{"none", 1000, 16, 0},
+		{"none", 1, 149, 0},
+		{"/repositories/zz/", 1000, 16, 0},
+		{"/tags/", 1000, 16, 17},
+		{"/repositories/r1", 1000, 16, 1000},
+		{"/repositories/r10", 1000, 16, 100}, // more than a quarter
+	} {
+		r := Over(opened{b.Memory()}, tableWithout(t, b, c.lacks), 0, c.perRequest)
+		faults := 0
+		err := r.List(t.Context(), layout.Repositories, links, func(b backend.Batch) error { faults += len(b.Faults); return nil })
+		is := r.Comparison
+		if err != nil || is.Compared != c.compared || len(is.Lacking) != c.lacking || faults != c.lacking || is.Requests > 50+4001/(10*c.perRequest) {
+			t.Errorf("without %s, %d a request: %v, %d compared for %d requests, %d lacking, %d faults, %d listed", c.lacks, c.perRequest, err, is.Compared, is.Requests, len(is.Lacking), faults, len(is.Listed))
+		}
+	}
+}
+
+// TestUnreadableNames: a directory whose names can't be read is a fault.
+func TestUnreadableNames(t *testing.T) {
+	b := sample()
+	r := Over(nameless{opened{b.Memory()}}, tableWithout(t, b, "none"), 0, 1)
+	if is := everything(t, r, layout.Repositories, links); !strings.HasPrefix(is[len(is)-1], "fault "+layout.RepositoryKey("team")+": ") || len(r.Comparison.Lacking) != 1 {
+		t.Errorf("%q, %+v", is, r.Comparison)
+	}
+}
+
+// nameless is a store in which the names of one directory can't be read.
+type nameless struct{ backend.OpenedReader }
+
+func (n nameless) Names(ctx context.Context, dir string) ([]backend.Item, error) {
+	if dir == layout.RepositoryKey("team") {
+		return nil, fs.ErrPermission
+	}
+	return n.OpenedReader.Names(ctx, dir)
 }

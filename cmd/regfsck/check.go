@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"regfsck/backend"
+	"regfsck/backend/inventory"
 	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/failure"
 	"regfsck/cmd/regfsck/location"
@@ -203,9 +204,13 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 	if o.Partial {
 		o.Progress = &interruptible{Display: bar, ctx: ctx}
 	}
-	store, notes, err := listedBy(ctx, s.listings, t, store, &o)
-	if err != nil {
-		return err
+	var listing *inventory.Reader
+	var age string
+	if len(s.listings) > 0 {
+		if listing, age, err = listedBy(ctx, s.listings, t, store, &o); err != nil {
+			return err
+		}
+		store = listing
 	}
 	r.Started = o.Now
 	err = s.read(ctx, r, t, store, o, then)
@@ -218,7 +223,10 @@ func (s *session) examine(ctx context.Context, r *report.Check, t location.Locat
 			return err
 		}
 	}
-	r.Result.Notes = append(notes, r.Result.Notes...)
+	if listing != nil {
+		r.Listing = (*report.Listing)(listing.Comparison)
+		r.Result.Notes = slices.Concat([]string{age}, compared(listing.Comparison), r.Result.Notes)
+	}
 	r.Finished = s.now()
 	r.Cost, r.Requests, r.LinksByETag = store.Cost(), t.Traits().RequestsCost, store.Cost().LinksProven
 	count(r)

@@ -105,12 +105,14 @@ func exportTables(s *session, c *cli.Context, e *report.Export, store location.L
 func exportBlobs(s *session, c *cli.Context, e *report.Export, store location.Location, p policy, list *outside.File, out *output) error {
 	var scan *graph.Scan
 	_, err := blobsOnly(s, c.Context, store, p, out, []string{"blobs"}, func(r backend.OpenedReader, o check.Options) (err error) {
-		over, notes, err := listedBy(c.Context, s.listings, store, r, &o)
-		if err != nil {
-			return err
+		if len(s.listings) > 0 {
+			over, note, err := listedBy(c.Context, s.listings, store, r, &o)
+			if err != nil {
+				return err
+			}
+			r, e.Notes = over, []string{note}
 		}
-		e.Notes = notes
-		scan, err = graph.ListBlobs(c.Context, over, o.Options)
+		scan, err = graph.ListBlobs(c.Context, r, o.Options)
 		return err
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"regfsck/backend/inventory"
 	"regfsck/fixtures"
 	"regfsck/fixtures/s3test"
 )
@@ -21,7 +22,7 @@ func (f *fake) judged(t *testing.T, args ...string) map[string]any {
 	t.Helper()
 	var doc map[string]any
 	f.document(t, &doc, append([]string{"check", "STORE"}, args...)...)
-	for _, key := range []string{"started", "finished", "cost", "again", "notes"} {
+	for _, key := range []string{"started", "finished", "cost", "again", "notes", "listing"} {
 		delete(doc, key)
 	}
 	return doc
@@ -143,6 +144,57 @@ func TestAnOldListing(t *testing.T) {
 	} {
 		if exit := f.run(strings.Fields(c.args)...); exit != 16 || !strings.Contains(f.errs.String(), c.want) {
 			t.Errorf("%s: exit %d, %s", c.args, exit, f.errs.String())
+		}
+	}
+}
+
+// TestAListingThatLacksLinks: what a listing lacks is found in the store, so no blob that a
+// tag needs is called garbage, and the answer says that it is by a listing.
+func TestAListingThatLacksLinks(t *testing.T) {
+	f := newWhole(t, fixtures.Standard())
+	out, err := exec.Command("find", f.store, "!", "-type", "d", "-printf", `%y\t%s\t%T@\t%p\n`, "-o", "-empty", "-printf", `%y\t%s\t%T@\t%p\n`).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listing, want := filepath.Join(t.TempDir(), "listing"), f.judged(t)
+	for _, lacks := range []string{"/link\n", "/repositories/twin/", "/_manifests/tags/", "/_manifests/revisions/"} {
+		text := ""
+		for line := range strings.Lines(string(out)) {
+			if !strings.Contains(line, lacks) {
+				text += line
+			}
+		}
+		write(t, listing, text)
+		if is := f.judged(t, "--listing", listing); !reflect.DeepEqual(is, want) {
+			t.Errorf("without %q: by the listing\n%s\nand by itself\n%s", lacks, readable(t, is), readable(t, want))
+		}
+		exit := f.run("check", "STORE", "--listing", listing)
+		if said := strings.Join(strings.Fields(f.out.String()), " "); exit != 0 || !strings.Contains(said, "The store has names that the listing lacks.") || !strings.Contains(said, "CLEAN according to the listing") {
+			t.Errorf("without %q: exit %d, %s", lacks, exit, f.out.String())
+		}
+	}
+}
+
+// TestNotesOnAListing: the notes say what was compared, what the listing lacks, and what to do.
+func TestNotesOnAListing(t *testing.T) {
+	keys := []string{"a", "b", "c", "d"}
+	for _, c := range []struct {
+		is    *inventory.Comparison
+		wants []string
+	}{
+		{nil, nil},
+		{&inventory.Comparison{Repositories: 2, Compared: 2}, nil},
+		{&inventory.Comparison{Repositories: 2000, Compared: 16, Listed: keys[:1], Lacking: keys}, []string{"in 16 of 2,000 repositories", "This directory was listed from the store itself: a.", "unknown: a, b, c and 1 more. Make a new listing"}},
+	} {
+		notes := compared(c.is)
+		if len(notes) != len(c.wants) {
+			t.Errorf("%+v: %q", c.is, notes)
+			continue
+		}
+		for i, want := range c.wants {
+			if !strings.Contains(notes[i], want) {
+				t.Errorf("%q lacks %q", notes[i], want)
+			}
 		}
 	}
 }

@@ -49,12 +49,8 @@ func listingFlag() cli.Flag {
 	return listFlag(listingName, "read the names of blobs and links from `FILE`, a listing that was made before, instead of listing the store (regfsck help scale; repeatable)")
 }
 
-// listedBy replaces the store's listing by the files, if there are any, and returns notes on
-// them.
-func listedBy(ctx context.Context, files []string, t location.Location, store backend.OpenedReader, o *check.Options) (backend.OpenedReader, []string, error) {
-	if len(files) == 0 {
-		return store, nil, nil
-	}
+// listedBy returns a reader that lists the store by the files, and a note on how old they are.
+func listedBy(ctx context.Context, files []string, t location.Location, store backend.OpenedReader, o *check.Options) (*inventory.Reader, string, error) {
 	at := inventory.Store{Container: t.Traits().Label, Prefix: t.Traits().Prefix}
 	if root := t.Traits().Root; root != "" {
 		at = inventory.Store{Prefix: filepath.Clean(root) + string(filepath.Separator), Base: t.Traits().Base}
@@ -63,18 +59,57 @@ func listedBy(ctx context.Context, files []string, t location.Location, store ba
 	o.Progress.Total(-1, "keys")
 	table, err := inventory.Read(ctx, files, at, o.Progress.Add)
 	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		return nil, "", ctx.Err()
 	}
 	if err != nil {
-		return nil, nil, failure.Misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
+		return nil, "", failure.Misuse("regfsck help scale shows how a listing is made.", "--listing %w", err)
 	}
 	made := "of "
 	if !table.Dated {
 		made = "whose file was written "
 	}
 	made += table.Made.UTC().Format("2006-01-02 15:04 UTC")
-	notes := []string{fmt.Sprintf("The names of blobs and links are from a listing %s, %s: what was pushed or removed since is unknown. It is not used to plan removals: fix lists the store itself.", made, words.Ago(o.Now.Sub(table.Made), 2*time.Hour, "which is in the future"))}
-	return inventory.Over(store, table, o.Workers), notes, nil
+	perRequest := 1
+	if t.Traits().RequestsCost {
+		perRequest = 1000
+	}
+	note := fmt.Sprintf("The names of blobs and links are from a listing %s, %s: what was pushed or removed since is unknown. It is not used to plan removals: fix lists the store itself.", made, words.Ago(o.Now.Sub(table.Made), 2*time.Hour, "which is in the future"))
+	return inventory.Over(store, table, o.Workers, perRequest), note, nil
+}
+
+// compared returns notes on how far a listing was compared with its store; none if it was not.
+func compared(c *inventory.Comparison) (notes []string) {
+	if c == nil {
+		return nil
+	}
+	if c.Compared < c.Repositories {
+		notes = append(notes, fmt.Sprintf("The listing's names of tags and manifests were compared with the store's in %s of %s. Of the others they are only known from the listing, and so is which blobs are garbage.", words.Number(c.Compared), words.Plural(c.Repositories, "repository", "repositories")))
+	}
+	if len(c.Listed) > 0 {
+		notes = append(notes, "The store has names that the listing lacks. "+named(c.Listed, "This directory was", "These directories were")+" listed from the store itself: "+firstOf(c.Listed)+".")
+	}
+	if len(c.Lacking) > 0 {
+		notes = append(notes, "The store has names that the listing lacks. What "+named(c.Lacking, "this directory contains", "these directories contain")+" is unknown: "+firstOf(c.Lacking)+". Make a new listing, or check without --listing.")
+	}
+	return notes
+}
+
+// named returns one for a single key, else many.
+func named(keys []string, one, many string) string {
+	if len(keys) == 1 {
+		return one
+	}
+	return many
+}
+
+// firstOf returns the first keys, and how many more there are.
+func firstOf(keys []string) string {
+	const most = 3
+	text := strings.Join(keys[:min(len(keys), most)], ", ")
+	if n := len(keys) - most; n > 0 {
+		text += " and " + words.Number(n) + " more"
+	}
+	return text
 }
 
 // reachFlags are all flags that say how to open and read a store.
