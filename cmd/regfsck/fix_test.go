@@ -16,6 +16,7 @@ import (
 	"regfsck/cmd/regfsck/outside"
 	"regfsck/cmd/regfsck/registry"
 	"regfsck/fixtures"
+	"regfsck/graph/finding"
 	"regfsck/walker/layout"
 )
 
@@ -157,6 +158,31 @@ func TestEachDamageIsFixed(t *testing.T) {
 				f.fixDamage(t, all[i])
 			}
 		})
+	}
+}
+
+// TestTheExitCodeAfterAllCures: after a fix with every cure on request, its exit code says of
+// damage what a check says.
+func TestTheExitCodeAfterAllCures(t *testing.T) {
+	var also []string
+	for id := range finding.Kinds {
+		if id.OnRequest() && id != finding.TagFromSource { // needs a source
+			also = append(also, id.String())
+		}
+	}
+	f := newFix(t, fixtures.New(1))
+	for _, d := range fixtures.Damages() {
+		if d.Disk != nil {
+			continue
+		}
+		b := fixtures.Standard()
+		d.Apply(b)
+		f.rewrite(t, b)
+		var a applied
+		exit := f.document(t, &a, slices.Concat([]string{"fix", "STORE", "--apply", "--yes", "--also", strings.Join(also, ",")}, flagsFor(d))...)
+		if after := f.judge(t, flagsFor(d)...); exit&4 != after.Exit.Code&4 {
+			t.Errorf("%s/%s: fix ends with %d, a check then with %d: %q", d.ID, d.Name, exit, after.Exit.Code, after.lines())
+		}
 	}
 }
 

@@ -185,7 +185,7 @@ func damageLeft(r *check.Result, p *plan.Plan, o *apply.Outcome) bool {
 		if f.Kind.Severity() != finding.Error && f.AffectsCount == 0 {
 			continue
 		}
-		if !cured(&f, done) && !wentWith(&f, went) && !(f.Withdrawn && withdrawn) {
+		if !cured(r.Scan, &f, done) && !wentWith(&f, went) && !(f.Withdrawn && withdrawn) {
 			return true
 		}
 	}
@@ -228,7 +228,7 @@ func wentWith(f *finding.Finding, taken map[string]bool) bool {
 var healedAs = []finding.Kind{finding.ManifestMissing, finding.ManifestCorrupt, finding.BlobMissing, finding.BlobCorrupt}
 
 // cured reports whether the changes that were done are all that a finding needs.
-func cured(f *finding.Finding, done map[changeOf]bool) bool {
+func cured(s *graph.Scan, f *finding.Finding, done map[changeOf]bool) bool {
 	switch f.Cure {
 	case finding.CureHeal:
 		d, _ := layout.ParseAnyDigest(f.Digest)
@@ -238,10 +238,21 @@ func cured(f *finding.Finding, done map[changeOf]bool) bool {
 	case finding.CureMoveAsk: // what lacks a blob's bytes remains damaged
 		return f.Kind == finding.CacheStateInvalid && done[changeOf{f.Kind, f.Path}]
 	case finding.CureRemoveAsk:
-		if f.Kind == finding.ManifestMissing {
-			return f.AffectsCount == 0 && done[changeOf{f.Kind, f.Path}]
+		if f.Kind == finding.ManifestMissing { // without the link, an index that names it is sparse
+			return done[changeOf{f.Kind, f.Path}] && (f.AffectsCount == 0 || s != nil && !isTarget(s, f))
 		}
 		return done[changeOf{f.Kind, f.Path}] || done[changeOf{f.Kind, f.Path + "/"}]
+	}
+	return false
+}
+
+// isTarget reports whether the manifest of a finding is the target of a tag of its repository.
+func isTarget(s *graph.Scan, f *finding.Finding) bool {
+	id, at := s.Graph.KnownIDOf(f.Digest), s.Graph.RepoID[f.Repository]
+	for target := range s.Graph.Repos[at].Targets {
+		if target == id {
+			return true
+		}
 	}
 	return false
 }
