@@ -71,8 +71,7 @@ func (p *Plan) View(o view.Options) view.View {
 		t.prospect()
 		t.undo()
 		if p.Applying {
-			t.Gap()
-			t.planned()
+			t.applying()
 			return
 		}
 		t.unfinished()
@@ -203,6 +202,17 @@ func (t *planText) planned() {
 	t.Printer.Verdict(t.Paint(view.Cyan, "PLAN "+t.p.Plan.ID()), ": ", words.Plural(steps, "step", "steps"), ", ", words.Size(t.p.Plan.Bytes()), " removed", t.copied(), t.decided())
 }
 
+// applying writes the line of a plan that is carried out now. The run says that there was
+// nothing to do.
+func (t *planText) applying() {
+	if len(t.p.Plan.Steps) > 0 {
+		t.Gap()
+		t.planned()
+	} else if decisions := t.decided(); decisions != "" {
+		t.Lead(0, strings.TrimPrefix(decisions, "; "))
+	}
+}
+
 // copied returns how much is copied from sources, "" for nothing.
 func (t *planText) copied() string {
 	var bytes int64
@@ -316,7 +326,7 @@ type planFields struct {
 func (p *Plan) Fields() any {
 	undo := p.State != "" && p.NoUndo == ""
 	d := planFields{
-		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete, Verdict: p.Verdict(), Plan: p.Plan.ID(),
+		timedFields: p.timed(PlanSchema), Command: p.Command, Complete: p.Result.Complete && p.Result.Totals.TagsUnknown == 0, Verdict: p.Verdict(), Plan: p.Plan.ID(),
 		Totals: p.Result.Totals, examinedFields: p.examined(), Noun: p.Noun, Plans: planPolicyFields{p.Policy.Removal != nil, p.Policy.Also.Names(), p.Policy.Skip.Names()}, File: p.File,
 		Repairs: document.List(p.repairs()), Removals: document.List(p.removals()), Shares: p.shares(),
 		Healing: healingOf(p.Result), Going: p.removed(), LostImages: lostOf(p.Result), Completes: p.UnfinishedPlan,

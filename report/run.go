@@ -44,6 +44,8 @@ type Run struct {
 	Forgotten  *Forgotten   // nil if no Redis was named
 	After      *HookFailure // of --after; nil if it succeeded or did not run
 
+	Unread []string // of a plan without steps: sentences on what could not be read or judged; its view has them too
+
 	Exit exitcode.Code
 
 	saved *savedRun // of a saved report; else nil
@@ -74,6 +76,9 @@ type HookFailure struct {
 // it, and what the registry needs.
 func (r *Run) View(o view.Options) view.View {
 	return r.text(o, func(t *runText) {
+		if r.saved != nil {
+			t.Notes(r.Unread)
+		}
 		t.Gap()
 		t.verdict()
 		t.counts()
@@ -447,6 +452,7 @@ type runFields struct {
 	Damage       string                         `json:"damage"`
 	Strays       []string                       `json:"strays"`
 	BeforePushes []string                       `json:"before_pushes"`
+	Notes        []string                       `json:"notes,omitempty"` // on what could not be read or judged
 	Exit         exitFields                     `json:"exit"`
 }
 
@@ -479,7 +485,7 @@ func (r *Run) Fields() any {
 		Freed: o.Freed, Kept: o.Kept, CanUndo: o.Keep, State: r.State, Disk: r.Disk, KeptAs: r.KeptAs, Store: document.List(r.Store), Cost: askedOf(r.Requests, r.Cost), Forgotten: r.Forgotten, After: r.After,
 		Healing: (*healingFields)(o.Healed), NotDone: document.Each(o.NotDone, notDoneOf),
 		RemovedLater: document.List(o.RemovedLater), Elsewhere: slices.Values(o.RemovedElsewhere), Damage: o.Damage, Strays: document.List(o.Strays),
-		BeforePushes: document.List(r.cacheNote()), Exit: exitOf(r.Exit),
+		BeforePushes: document.List(r.cacheNote()), Notes: r.Unread, Exit: exitOf(r.Exit),
 	}
 	if r.saved != nil {
 		d.Tool = r.saved.tool

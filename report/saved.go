@@ -355,7 +355,7 @@ func (d *planFields) saved() (Document, error) {
 	}
 	r := p.Result
 	p.Exit, p.Noun = exitcode.Code(d.Exit.Code), own(d.Noun)
-	r.Complete, r.Notes, r.Totals.LostImages, r.Totals.MoreLost, r.Policy = d.Complete, d.Notes, d.LostImages.Count, d.LostImages.AtLeast, p.Policy
+	r.Complete, r.Notes, r.Totals.LostImages, r.Totals.MoreLost, r.Policy = r.Counts[finding.StoreUnreadable].Count == 0, d.Notes, d.LostImages.Count, d.LostImages.AtLeast, p.Policy
 	if d.Again != nil {
 		p.Apply = d.Again.Apply
 	}
@@ -432,7 +432,7 @@ func (d *runFields) saved() (Document, error) {
 	}
 	r := &Run{
 		Version: d.Tool.Version, Command: own(d.Command), Target: d.Target, Store: d.Store, Outcome: o, State: d.State, Disk: d.Disk, KeptAs: own(d.KeptAs), Forgotten: d.Forgotten, After: d.After,
-		Exit: exitcode.Code(d.Exit.Code), saved: &savedRun{d.Tool, words.All(d.BeforePushes, own)},
+		Unread: d.Notes, Exit: exitcode.Code(d.Exit.Code), saved: &savedRun{d.Tool, words.All(d.BeforePushes, own)},
 	}
 	if len(r.Store) == 0 {
 		r.Store = []string{d.Target}

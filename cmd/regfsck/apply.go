@@ -172,7 +172,7 @@ func (j *job) execute(ctx context.Context, r *report.Plan, o check.Options, fact
 	}
 	d := j.doneOf(out)
 	d.Started, d.Finished, d.Cost = r.Started, j.s.now(), r.Cost.Plus(w.Cost())
-	d.Plan, d.Retention = r.Plan, r.Retention
+	d.Plan, d.Retention, d.Unread = r.Plan, r.Retention, j.unread
 	if out.Run != "" {
 		d.Disk = diskSince(before, j.s, j.target, out.Kept)
 	}

@@ -53,6 +53,7 @@ type job struct {
 	choose    func(*graph.Scan) (*gc.Removal, error) // selects what to remove; nil: the policy alone decides
 	decisions []gc.Decision                          // of prune, set by choose
 	notes     []string                               // for the report
+	unread    []string                               // of a plan without steps: what could not be read or judged
 }
 
 // change makes the plan unless one was loaded, reports it, and carries it out if j.apply is
@@ -132,7 +133,10 @@ func (j *job) change(ctx context.Context) (err error) {
 			j.notes = append(j.notes, note)
 		}
 	}
-	r.Result.Notes = append(r.Result.Notes, j.notes...)
+	if len(r.Plan.Steps) == 0 {
+		j.unread = apply.Unread(r.Result)
+	}
+	r.Result.Notes = slices.Concat(r.Result.Notes, j.notes, j.unread)
 	completeDecisions(j.decisions, r.Plan)
 	r.Retention = j.decisions
 	if j.made {

@@ -517,3 +517,57 @@ func TestInterruptedRunsAreShown(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingToDoButUnread: if there is nothing to do and something could not be read, or
+// was changing, every form names it, says once that there is nothing to do, and agrees with
+// the exit code.
+func TestNothingToDoButUnread(t *testing.T) {
+	f := newWhole(t, fixtures.Standard())
+	repositories := filepath.Join(f.store, "docker/registry/v2/repositories")
+	current := filepath.Join(repositories, "twin/_manifests/tags/a/current/link")
+	body, err := os.ReadFile(current)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, note string
+		before     func() error
+	}{
+		{"a symlink", "1 entry could not be read: docker/registry/v2/repositories/sym. Make what is there readable", func() error {
+			return os.Symlink("/etc", filepath.Join(repositories, "sym"))
+		}},
+		{"an empty new link", "The store was changed while it was read, in 1 place: docker/registry/v2/repositories/twin/_manifests/tags/a/current/link.", func() error {
+			return backend.Join(os.Remove(filepath.Join(repositories, "sym")), os.WriteFile(current, nil, 0o644), os.Chtimes(current, f.now(), f.now()))
+		}},
+		{"nothing", "", func() error { return os.WriteFile(current, body, 0o644) }},
+	} {
+		if err := c.before(); err != nil {
+			t.Fatal(err)
+		}
+		want, saved := 8, filepath.Join(f.dir, "run.json")
+		if c.note == "" {
+			want = 0
+		}
+		has := func(text string) bool {
+			return c.note == "" || strings.Contains(strings.Join(strings.Fields(text), " "), c.note)
+		}
+		for _, args := range []string{"", "--apply --yes", "--apply --yes --report " + saved} {
+			exit := f.run(strings.Fields("fix STORE --no-wait --only blob-orphan " + args)...)
+			if n := strings.Count(f.out.String(), "NOTHING TO DO"); exit != want || n != 1 || !has(f.out.String()) {
+				t.Errorf("%s, %q: exit %d, %d times, %s%s", c.name, args, exit, n, f.out.String(), f.errs.String())
+			}
+		}
+		if f.run("show", saved); strings.Count(f.out.String(), "NOTHING TO DO") != 1 || !has(f.out.String()) {
+			t.Errorf("%s: show says %s%s", c.name, f.out.String(), f.errs.String())
+		}
+		var doc struct {
+			Complete bool
+			Notes    []string
+			Exit     struct{ Code int }
+		}
+		f.run("fix", "STORE", "--no-wait", "--only", "blob-orphan", "--json")
+		if err := json.Unmarshal(f.out.Bytes(), &doc); err != nil || doc.Complete != (want == 0) || doc.Exit.Code != want || !has(strings.Join(doc.Notes, " ")) {
+			t.Errorf("%s: %v, %+v", c.name, err, doc)
+		}
+	}
+}

@@ -188,6 +188,42 @@ func missingBlobs(r *check.Result) int {
 	return len(missing)
 }
 
+// Unread returns sentences on what could not be read or judged, and what to do: for a plan
+// without steps, since no guard refuses it. There are none if everything is known.
+func Unread(r *check.Result) (all []string) {
+	if n := r.Counts[finding.StoreUnreadable].Count; n > 0 {
+		all = append(all, words.Plural(n, "entry", "entries")+" could not be read: "+someOf(findingPaths(r, finding.StoreUnreadable), n)+
+			". Make what is there readable, or name a link or mount with --follow, and run this again.")
+	}
+	if n := r.Counts[finding.StoreChanged].Count; n > 0 {
+		all = append(all, "The store was changed while it was read, in "+words.Plural(n, "place", "places")+": "+someOf(findingPaths(r, finding.StoreChanged), n)+
+			". Stop the registry or make it read-only, and run this again.")
+	}
+	if n := r.Totals.TagsUnknown; n > 0 && all == nil {
+		var refs []string
+		for t := range r.Unknown {
+			if refs = append(refs, t.Ref()); len(refs) == maxNamed {
+				break
+			}
+		}
+		all = append(all, words.Plural(n, "tag", "tags")+" could not be judged: "+someOf(refs, n)+". regfsck check shows why.")
+	}
+	return all
+}
+
+// maxNamed is the most keys in a sentence.
+const maxNamed = 3
+
+// someOf returns the first of n keys, and how many more there are.
+func someOf[T int | int64](keys []string, n T) string {
+	keys = keys[:min(len(keys), maxNamed)]
+	text := strings.Join(keys, ", ")
+	if rest := n - T(len(keys)); rest > 0 {
+		text += " and " + words.Number(rest) + " more"
+	}
+	return text
+}
+
 // maxKeys is the most keys of a refusal.
 const maxKeys = 20
 
