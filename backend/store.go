@@ -163,6 +163,8 @@ type StateDir struct {
 	Path string `json:"path"`
 	Here bool   `json:"on_this_machine"` // it is on this machine
 	Gone bool   `json:"gone"`            // on this machine it has nothing of the store, or can't be read: its disk may not be mounted
+
+	Unread string `json:"unread,omitempty"` // why it can't be read, though it exists; "" if it can, or isn't there
 }
 
 // Reachable reports whether the directory can be read from this machine.

@@ -149,9 +149,6 @@ func (s *states) States(ctx context.Context) ([]backend.StateDir, error) {
 // markKey is the key of the object with the names of the state directories.
 const markKey = backend.Own + "/states"
 
-// maxMark is the maximal number of bytes read of it.
-const maxMark = 1 << 16
-
 // mark returns the content of the object at markKey; "" if there is none.
 func (s *states) mark(ctx context.Context) (string, error) {
 	f, err := s.writer.Open(ctx, markKey)
@@ -162,7 +159,7 @@ func (s *states) mark(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	mark, err := io.ReadAll(io.LimitReader(f, maxMark))
+	mark, err := io.ReadAll(io.LimitReader(f, statedir.MaxClaim))
 	return string(mark), err
 }
 

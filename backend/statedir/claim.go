@@ -28,7 +28,7 @@ type Claim struct {
 const claimName = "store"
 
 // MaxClaim is how many bytes of a file that names stores or state directories are read.
-const MaxClaim = 1 << 16
+const MaxClaim = 1 << 20
 
 // Check returns, without a change, backend.ErrOther if the state directory belongs to
 // another store, or ErrShared if others than the store's users can write in it.
@@ -148,12 +148,19 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 	for line := range strings.Lines(mark) {
 		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		d := backend.StateDir{Host: host, Path: path, Here: host == Hostname()}
-		if !ok || d.Here && path == c.State {
+		if c.Local && !filepath.IsAbs(path) { // in the store, wherever that is now
+			d.Path, d.Here = filepath.Join(c.Store, path), true
+		}
+		cut := len(mark) >= MaxClaim && !strings.HasSuffix(line, "\n")
+		if !ok || cut || d.Here && d.Path == c.State {
 			continue
 		}
-		if of := c.At(path); d.Here && !of.Used() {
+		if of := c.At(d.Path); d.Here && !of.Used() {
 			names, err := of.read(of.claimedIn)
-			if d.Gone = err != nil || len(names) == 0; !d.Gone && !slices.ContainsFunc(names, of.maybe) {
+			if d.Gone = err != nil || len(names) == 0; err != nil {
+				d.Unread = err.Error()
+			}
+			if !d.Gone && !slices.ContainsFunc(names, of.maybe) {
 				continue
 			}
 		}
@@ -169,7 +176,7 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 // that is gone, or is the same by another path, or a store elsewhere whose server has another
 // address.
 func (c Claim) maybe(name string) bool {
-	if !c.Local {
+	if !c.Local || strings.Contains(name, "://") {
 		of, _, _ := strings.Cut(name, backend.AtServer)
 		own, _, _ := strings.Cut(c.Store, backend.AtServer)
 		return of == own
@@ -191,16 +198,21 @@ func (c Claim) place(name string) string {
 	return filepath.Join(c.State, name)
 }
 
-// Marked returns the mark with this state directory added, and whether it was missing.
+// Marked returns the mark with this state directory as its first line, and whether it was
+// missing. One in the store has its path from there, since a store can be moved.
 func (c Claim) Marked(mark string) (string, bool) {
-	line := Hostname() + "\t" + c.State + "\n"
-	if slices.Contains(slices.Collect(strings.Lines(mark)), line) || strings.ContainsAny(c.State, "\n\t") {
+	path := c.State
+	if within, err := filepath.Rel(c.Store, c.State); c.Local && err == nil && filepath.IsLocal(within) {
+		path = within
+	}
+	line := Hostname() + "\t" + path + "\n"
+	if slices.Contains(slices.Collect(strings.Lines(mark)), line) || strings.ContainsAny(path, "\n\t") {
 		return mark, false
 	}
-	if mark != "" && !strings.HasSuffix(mark, "\n") {
-		mark += "\n"
+	if mark = line + mark; len(mark) > MaxClaim { // the oldest are last
+		mark = mark[:strings.LastIndex(mark[:MaxClaim], "\n")+1]
 	}
-	return mark + line, true
+	return mark, true
 }
 
 // At returns the claim for another state directory of the store.

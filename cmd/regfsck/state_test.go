@@ -376,13 +376,14 @@ func TestLaterRunsByAnotherName(t *testing.T) {
 		"a bucket": {
 			func(t *testing.T) *fake {
 				f, s, _ := change(t, two(), s3test.Enabled)
-				t.Setenv("AWS_ENDPOINT_URL_S3", strings.Replace(s.Endpoint, "127.0.0.1", "localhost", 1))
+				f.env["AWS_ENDPOINT_URL_S3"] = strings.Replace(s.Endpoint, "127.0.0.1", "localhost", 1)
+				t.Setenv("AWS_ENDPOINT_URL_S3", f.env["AWS_ENDPOINT_URL_S3"])
 				return f
 			},
 			func(t *testing.T, f *fake) string {
-				endpoint := strings.Replace(os.Getenv("AWS_ENDPOINT_URL_S3"), "localhost", "127.0.0.1", 1)
-				t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
-				return f.store + " at " + endpoint
+				f.env["AWS_ENDPOINT_URL_S3"] = strings.Replace(f.env["AWS_ENDPOINT_URL_S3"], "localhost", "127.0.0.1", 1)
+				t.Setenv("AWS_ENDPOINT_URL_S3", f.env["AWS_ENDPOINT_URL_S3"])
+				return f.store + " at " + f.env["AWS_ENDPOINT_URL_S3"]
 			},
 		},
 	} {
