@@ -119,18 +119,8 @@ func grouped[T any, K comparable](all []T, key func(*T) K) (groups [][]*T) {
 }
 
 // commandOf returns a command line to paste.
-func commandOf(line ...string) string { return "regfsck " + strings.Join(words.All(line, quote), " ") }
-
-// quote quotes s as one word of a shell.
-func quote(s string) string {
-	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:,@%="
-	if words.Clean(s) != s {
-		return "$'" + strings.ReplaceAll(words.Clean(s), "'", `\'`) + "'"
-	}
-	if s != "" && strings.Trim(s, harmless) == "" {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+func commandOf(line ...string) string {
+	return "regfsck " + strings.Join(words.All(line, words.Quote), " ")
 }
 
 // lower makes the first letter lower case.

@@ -319,7 +319,7 @@ func (r *Run) plan() string { return filepath.Join(r.State, "runs", r.Outcome.Ru
 // Rest describes how to complete an interrupted run.
 func (r *Run) Rest() string {
 	if r.removes() {
-		return "The run stopped there. regfsck apply " + quote(r.plan()) + " completes it; regfsck undo reverts it."
+		return "The run stopped there. regfsck apply " + words.Quote(r.plan()) + " completes it; regfsck undo reverts it."
 	}
 	return "The run stopped there. The next regfsck fix completes it; regfsck undo reverts it."
 }

@@ -263,8 +263,8 @@ func (j *job) ofState(ctx context.Context, g *apply.Given) error {
 	if err := w.Claimed(); err != nil {
 		g.Claimed = err.Error()
 	}
-	if g.States, err = otherStates(ctx, w); err != nil {
-		return err
+	if g.States, g.StatesErr = w.States(ctx); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err := w.Retained(ctx); err != nil {
 		*g = g.WithoutUndo(err)
@@ -288,15 +288,6 @@ func (j *job) writer(ctx context.Context) (backend.OpenedStore, error) {
 		return nil, notOpen(err)
 	}
 	return w, nil
-}
-
-// otherStates returns the store's other state directories.
-func otherStates(ctx context.Context, w backend.OpenedStore) ([]backend.StateDir, error) {
-	all, err := w.States(ctx)
-	if err != nil && ctx.Err() == nil {
-		err = failure.New(exitcode.Incomplete, fmt.Errorf("the store's other state directories are unknown: %w", err), failure.NothingChanged)
-	}
-	return all, err
 }
 
 // loadPlan reads a plan file.

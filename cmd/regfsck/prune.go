@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"regfsck/backend"
 	"regfsck/backend/words"
 	"regfsck/cmd/regfsck/catalog"
 	"regfsck/cmd/regfsck/failure"
@@ -108,11 +109,14 @@ func (j *job) rebuilt(ctx context.Context) (map[string]journal.Rebuilt, error) {
 		return nil, err
 	}
 	defer w.Close()
-	others, err := otherStates(ctx, w)
-	if err != nil {
-		return nil, err
+	others, err := w.States(ctx)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	states, unread := []string{j.state}, []string{}
+	if err != nil {
+		unread = append(unread, err.Error())
+	}
 	for _, d := range others {
 		switch {
 		case !d.Reachable():
@@ -126,7 +130,7 @@ func (j *job) rebuilt(ctx context.Context) (map[string]journal.Rebuilt, error) {
 		if n > named {
 			list += " and " + words.Number(n-named) + " more"
 		}
-		j.notes = append(j.notes, "Links that runs with these state directories rebuilt seem as new as those runs, since the directories can't be read here: "+list+".")
+		j.notes = append(j.notes, "Links that runs with these state directories rebuilt seem as new as those runs, since the directories can't be read here: "+list+". If they don't exist any more, remove their lines from the store's "+backend.Own+"/states.")
 	}
 	return journal.RebuiltLinks(states...)
 }

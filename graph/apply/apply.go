@@ -171,8 +171,8 @@ func newRun(in Input) *run {
 // guard runs the checks that need no scan.
 func (r *run) guard(ctx context.Context) (err error) {
 	given := r.Given
-	if given.States, err = r.Store.States(ctx); err != nil {
-		return fmt.Errorf("the store's other state directories are unknown: %w", err)
+	if given.States, given.StatesErr = r.Store.States(ctx); ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if r.facts, err = FindFacts(ctx, r.Store, r.State, given); err != nil {
 		return err

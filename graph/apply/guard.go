@@ -68,13 +68,21 @@ func rejectionRefusals(r *check.Result) (all []Refusal) {
 // factRefusals returns the reasons that need no scan.
 func factRefusals(p *plan.Plan, l Limits, f Facts) (all []Refusal) {
 	if f.Undoing != "" {
-		why, how := "the undo of run "+f.Undoing, "regfsck undo"
+		why, run, others := "the undo of run "+f.Undoing, "STORE "+f.Undoing, ""
 		if f.UndoingState != "" {
-			why, how = why+" with the state directory "+f.UndoingState, how+" STORE "+f.Undoing+" --state "+f.UndoingState
+			why, run = why+" with the state directory "+f.UndoingState, run+" --state "+words.Quote(f.UndoingState)
+			others = " If that directory is another store's, remove its line from " + statesOf + "."
 		}
 		all = append(all, Refusal{
 			Why: why + " isn't finished",
-			How: "Finish it with " + how + ". A purge would delete for good what is not restored yet.",
+			How: "Finish it with: regfsck undo " + run + ". If a damaged journal keeps it from ending, look at what was restored; then regfsck purge --damaged " + run +
+				" deletes the rest for good." + others,
+		})
+	}
+	for _, why := range f.unread {
+		all = append(all, Refusal{
+			Why: why + ", so it is unknown whether an undo there is unfinished",
+			How: "Run this as a user who may read it. If nothing there is needed any more, remove its line from " + statesOf + ", or that directory if it is the store's own.",
 		})
 	}
 	all = append(all, RegistryRefusals(l, f.Answering)...)
@@ -382,8 +390,12 @@ type Given struct {
 	CannotDelete bool   // NoUndo is because nothing can be removed for good, so that --undo none wouldn't help
 	Claimed      string // why the state directory can't be this store's, a clause; "" if it can
 
-	States []backend.StateDir // the store's other state directories, of backend.Claimer
+	States    []backend.StateDir // the store's other state directories, of backend.Claimer
+	StatesErr error              // why they are unknown, or not all known
 }
+
+// statesOf names for people the store's record of its state directories.
+const statesOf = "the store's " + backend.Own + "/states"
 
 // WithoutUndo returns g with the reason why a store can't quarantine.
 func (g Given) WithoutUndo(err error) Given {
@@ -407,6 +419,7 @@ type Facts struct {
 	Damaged         []journal.Summary // runs with a damaged journal that can be undone or purged
 	Unlinked        int               // blobs that lost a link to that run
 
+	unread      []string        // why the runs with another state directory are unknown
 	removedKeys map[string]bool // the keys that it and interrupted runs before it removed
 	removed     plan.Totals     // their totals
 }
@@ -428,9 +441,7 @@ func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Fa
 			f.Damaged = append(f.Damaged, r)
 		}
 	}
-	if err := f.findUndoing(state, all); err != nil {
-		return f, err
-	}
+	f.findUndoing(state, all)
 	open, err := journal.ReadUnfinished(state, all)
 	for _, p := range open {
 		if f.Unfinished == "" && (p.Begin.Command == "rm" || p.Begin.Command == "prune") {
@@ -444,24 +455,31 @@ func FindFacts(ctx context.Context, r backend.Reader, state string, g Given) (Fa
 }
 
 // findUndoing finds a run whose undo is unfinished. What that undo has restored may have no
-// references yet, so that no run may judge it, whatever its state directory is.
-func (f *Facts) findUndoing(state string, own []*journal.Run) error {
+// references yet, so that no run may judge it, whatever its state directory is. A damaged
+// journal changes nothing of that.
+func (f *Facts) findUndoing(state string, own []*journal.Run) {
 	find := func(runs []*journal.Run, of string) {
 		for _, p := range runs {
-			if p.Damage == "" && p.Status() == journal.Undoing {
+			if p.Status() == journal.Undoing {
 				f.Undoing, f.UndoingState = p.ID, of
 			}
 		}
 	}
+	if f.StatesErr != nil {
+		f.unread = append(f.unread, "the state directories of the store can't be read: "+f.StatesErr.Error())
+	}
 	for _, d := range f.States {
+		why := d.Unread
 		if d.Reachable() && d.Path != state {
 			runs, err := journal.ReadAll(d.Path)
 			if err != nil {
-				return fmt.Errorf("the runs with the state directory %s can't be read: %w", d.Path, err)
+				why = err.Error()
 			}
 			find(runs, d.Path)
 		}
+		if why != "" && d.Path != state {
+			f.unread = append(f.unread, "the state directory "+d.Path+" can't be read: "+why)
+		}
 	}
 	find(own, "")
-	return nil
 }

@@ -1,9 +1,12 @@
 package apply
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -576,16 +579,52 @@ func TestAnUndoIsFinishedFirst(t *testing.T) {
 	}
 	m.Put(layout.BlobKey(layout.Sum([]byte("restored"))), []byte("restored"), fixtures.Epoch)
 	was := dump(m)
-	for directory, command := range map[string]string{state: "regfsck undo.", other: "regfsck undo STORE " + run + " --state " + state} {
-		_, err := fix(&beside{m.Store(), state}, directory, gc.Policy{})
+	refuses := func(s backend.Store, directory, why, how string) {
+		t.Helper()
+		_, err := fix(s, directory, gc.Policy{})
 		refused, _ := errors.AsType[*Refused](err)
-		if refused == nil || !strings.Contains(refused.Error(), run) || !strings.Contains(refused.Reasons[0].How, command) {
-			t.Errorf("%s: %v", command, err)
+		if refused == nil || !strings.Contains(refused.Error(), why) || !strings.Contains(refused.Reasons[0].How, how) {
+			t.Errorf("%v", err)
+		}
+		if d := diff(was, dump(m)); d != "" {
+			t.Errorf("the store was changed:\n%s", d)
 		}
 	}
-	if d := diff(was, dump(m)); d != "" {
-		t.Errorf("the store was changed:\n%s", d)
+	refuses(m.Store(), state, run, "regfsck undo STORE "+run)
+	refuses(&beside{m.Store(), state}, other, run, "regfsck undo STORE "+run+" --state "+state)
+	refuses(&unreadable{m.Store(), nil}, other, "input/output error", "")
+	refuses(&unreadable{m.Store(), []backend.StateDir{{Path: state, Here: true, Gone: true, Unread: "permission denied"}}}, other, "permission denied", "")
+
+	name := filepath.Join(state, "runs", run, journal.FileName) // a damaged journal changes nothing of that
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := bytes.Replace(whole, []byte("blobs/sha256"), []byte("blobs/sha255"), 1)
+	if err := os.WriteFile(name, damaged, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := journal.Read(state, run, journal.Whole); err != nil || p.Damage == "" {
+		t.Fatalf("%v, %+v", err, p)
+	}
+	refuses(&beside{m.Store(), state}, other, run, "regfsck purge --damaged STORE "+run+" --state "+state)
+	if err := os.WriteFile(name, whole, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	undone(t, m, state, run)
 	mustFix(t, &beside{m.Store(), state}, other, gc.Policy{})
+}
+
+// unreadable is a store whose other state directories can't be read, or, without any, whose record
+// of them.
+type unreadable struct {
+	*fixtures.MemoryStore
+	states []backend.StateDir
+}
+
+func (u *unreadable) States(context.Context) ([]backend.StateDir, error) {
+	if u.states == nil {
+		return nil, errors.New("input/output error")
+	}
+	return u.states, nil
 }
