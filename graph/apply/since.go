@@ -79,6 +79,8 @@ type pushedSince struct {
 	err    error // why it is unknown
 	repos  map[string]repositoryNeeds
 	untold bool // the store doesn't have times of file changes
+
+	first time.Time // of firstWrite
 }
 
 // repositoryNeeds is what the pushes to one repository need.
@@ -90,7 +92,7 @@ type repositoryNeeds struct {
 // readPushes reads what was pushed since the run began, or written by a later run. If the run
 // wrote nothing, it reads nothing.
 func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
-	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}}
+	u.pushes = pushedSince{repos: map[string]repositoryNeeds{}, first: u.firstWrite()}
 	if len(written) == 0 {
 		return
 	}
@@ -148,7 +150,7 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 // have that, the link's own time is used.
 func (u *undoer) cameSince(ctx context.Context, key string, written time.Time) (bool, error) {
 	if u.pushes.untold {
-		return !written.Before(u.Begin.Time), nil
+		return !written.Before(u.pushes.first), nil
 	}
 	item, err := u.store.Stat(ctx, key)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,6 +166,19 @@ func (u *undoer) cameSince(ctx context.Context, key string, written time.Time) (
 		return u.cameSince(ctx, key, written)
 	}
 	return !time.Unix(0, item.Changed).Before(u.Begin.Time), nil
+}
+
+// firstWrite returns when the run began, or its first write if that was before: the store's clock
+// can be behind this machine's. Writes that have the time of their origin don't count.
+func (u *undoer) firstWrite() time.Time {
+	first := u.Begin.Time
+	for i := range u.Intents {
+		r := u.Receipts[u.Intents[i].FullKey()]
+		if at := time.Unix(0, r.Time); r.Time != 0 && at.Unix() != u.Intents[i].From && at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // wrote reports whether the run wrote a link with that time, in whole seconds rounded up, by

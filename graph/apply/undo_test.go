@@ -428,6 +428,29 @@ func TestAnUndoKeepsWhatACopyNeeds(t *testing.T) {
 	}
 }
 
+// slowClock is a store that gives what is written its own time, which is behind.
+type slowClock struct{ *fixtures.MemoryStore }
+
+func (s *slowClock) Put(ctx context.Context, run backend.Run, key string, body []byte, _ int64) backend.Receipt {
+	return s.MemoryStore.Put(ctx, run, key, body, now.Add(-5*time.Minute).UnixNano())
+}
+
+// TestAnUndoByASlowClock: a tag that was pushed after a run may have an older time than its
+// beginning, if the store's clock is behind.
+func TestAnUndoByASlowClock(t *testing.T) {
+	for pushed, kept := range map[time.Duration]int{-6 * time.Minute: 0, -3 * time.Minute: 1} {
+		b := fixtures.New(1)
+		image := b.Image("a", "v1", fixtures.Image{})
+		m, state := b.Memory(), t.TempDir()
+		m.Delete(image.LayerKey(1))
+		mustFix(t, &slowClock{m.Store()}, state, gc.Policy{})
+		m.Put(layout.CurrentKey("a", "again"), []byte(image.Digest.String()), now.Add(pushed))
+		if out, err := Undo(context.Background(), m.Store(), state, ""); err != nil || len(out.NotDone) != kept {
+			t.Errorf("pushed %v: %v, %+v", pushed, err, out)
+		}
+	}
+}
+
 // TestALinkDatedAheadIsNoPush: a link with a time in the future was written since only if its file
 // was changed since. A store that doesn't have that time counts it as written since.
 func TestALinkDatedAheadIsNoPush(t *testing.T) {
