@@ -107,11 +107,11 @@ func (u *undoer) readPushes(ctx context.Context, written []journal.Intent) {
 		switch {
 		case u.later.written[key]:
 			return true
-		case !old && u.wrote(key, written):
+		case u.wrote(key, written):
 			return false
 		case !old && !written.After(latest):
 			return true
-		case u.restoredKeys[key] || old && u.Intended(plan.Write, key):
+		case u.restoredKeys[key]:
 			return false
 		}
 		came, err := u.cameSince(ctx, key, written)
