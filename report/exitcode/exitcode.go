@@ -246,11 +246,12 @@ func cured(s *graph.Scan, f *finding.Finding, done map[changeOf]bool) bool {
 	return false
 }
 
-// isTarget reports whether the manifest of a finding is the target of a tag of its repository.
+// isTarget reports whether the manifest of a finding is the target of a tag of its repository,
+// or of an alias that is.
 func isTarget(s *graph.Scan, f *finding.Finding) bool {
-	id, at := s.Graph.KnownIDOf(f.Digest), s.Graph.RepoID[f.Repository]
-	for target := range s.Graph.Repos[at].Targets {
-		if target == id {
+	id, repo := s.Graph.KnownIDOf(f.Digest), &s.Graph.Repos[s.Graph.RepoID[f.Repository]]
+	for target := range repo.Targets {
+		if target == id || repo.Resolve(target) == id {
 			return true
 		}
 	}
