@@ -145,6 +145,7 @@ func (c Claim) Take() error {
 // belongs to a store of another name, which may be another name of this store, is not left
 // out.
 func (c Claim) Known(mark string) (all []backend.StateDir) {
+	known := map[backend.StateDir]bool{}
 	for line := range strings.Lines(mark) {
 		host, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		d := backend.StateDir{Host: host, Path: path, Here: host == Hostname()}
@@ -164,10 +165,10 @@ func (c Claim) Known(mark string) (all []backend.StateDir) {
 				continue
 			}
 		}
-		if slices.Contains(all, d) {
-			continue
+		if !known[d] {
+			known[d] = true
+			all = append(all, d)
 		}
-		all = append(all, d)
 	}
 	return all
 }
